@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The nouns of the store's public face. */
+
+/** A message on its way into the log. */
+export interface MessageDraft {
+  topic: string;
+  queueId: number;
+  /** User flag, opaque. */
+  flag: number;
+  sysFlag: number;
+  bornTimestampMs: number;
+  bornHost: StoredHost;
+  storeHost: StoredHost;
+  reconsumeTimes: number;
+  preparedTransactionOffset: number;
+  body: Uint8Array;
+  /** Property string, `name \x01 value \x02 …`. */
+  properties: string;
+  /** The same, parsed. */
+  propertyMap: ReadonlyMap<string, string>;
+}
+
+/** IP (4 or 16 bytes) and port, as stored. */
+export interface StoredHost {
+  readonly ip: Uint8Array;
+  readonly port: number;
+}
+
+/** Where a message went. It may be acknowledged when the watermark that the policy names has reached `endOffset`. */
+export interface Appended {
+  physicalOffset: number;
+  queueOffset: number;
+  /** End of the record (of the last one of a batch) in the log. */
+  endOffset: number;
+  storeTimestampMs: number;
+}
+
+/** Statuses of a read; names as in the remark of a pull's answer. */
+export type GetStatus =
+  | "FOUND"
+  | "NO_MATCHED_MESSAGE"
+  | "MESSAGE_WAS_REMOVING"
+  | "OFFSET_FOUND_NULL"
+  | "OFFSET_OVERFLOW_BADLY"
+  | "OFFSET_OVERFLOW_ONE"
+  | "OFFSET_TOO_SMALL"
+  | "NO_MATCHED_LOGIC_QUEUE"
+  | "NO_MESSAGE_IN_QUEUE";
+
+export interface GetResult {
+  status: GetStatus;
+  nextBeginOffset: number;
+  minOffset: number;
+  maxOffset: number;
+  /** Whole records, as on disk; may be changed by the caller's socket only after being copied. */
+  records: readonly Uint8Array[];
+  messageCount: number;
+  byteCount: number;
+}
+
+export interface GetLimits {
+  maxCount: number;
+  /** Whether an entry with this tags code (32-bit hash, sign-extended) is wanted; absent: every one. */
+  matches?: (tagsCode: number) => boolean;
+}
+
+/** A queue has grown: called when the message may be read. */
+export interface Arrival {
+  topic: string;
+  queueId: number;
+  /** Of the new message. */
+  queueOffset: number;
+  tagsCode: number;
+  storeTimestampMs: number;
+}
+
+/** Why the store takes nothing now. */
+export type RefusalReason = "SHUT_DOWN" | "DISK_FULL" | "WRITE_FAILED" | "SYNC_FAILED";
+
+/** The store does not take messages now; nothing was stored. */
+export class StoreRefusedError extends Error {
+  override name = "StoreRefusedError";
+
+  constructor(readonly reason: RefusalReason, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+  }
+}
+
+/** This message can't be stored at all (too long, …); nothing was stored. */
+export class MessageIllegalError extends Error {
+  override name = "MessageIllegalError";
+}
+
+/** Files that are not what they should be. The store does not open; nothing was changed. */
+export class StoreCorruptError extends Error {
+  override name = "StoreCorruptError";
+
+  constructor(readonly file: string, message: string, options?: { cause?: unknown }) {
+    super(`${file}: ${message}`, options);
+  }
+}
