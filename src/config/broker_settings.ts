@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a broker is told: the operator's keys with units in their names, checked, defaults filled in. A value
+ * never changes; when an operator changes a key while the broker runs, the rooms concerned get a new object.
+ *
+ * The parts are flat in one object, so that a room can ask for `Pick<BrokerSettings, …>` or for one part.
+ */
+export interface BrokerSettings
+  extends
+    BrokerIdentitySettings,
+    BrokerNetworkSettings,
+    RegistrationSettings,
+    TopicSettings,
+    DeliverySettings,
+    StoreSettings,
+    FlushSettings,
+    CleaningSettings,
+    DelaySettings {}
+
+/** Who this broker is within its cluster. */
+export interface BrokerIdentitySettings {
+  /** `brokerClusterName` */
+  readonly clusterName: string;
+  /** `brokerName` */
+  readonly brokerName: string;
+  /** `brokerId`; 0 is the master, and the only one there is today. */
+  readonly brokerId: number;
+  /** `brokerRole`; the roles that replicate are refused at start. */
+  readonly brokerRole: "ASYNC_MASTER";
+  /** `regionId`, stamped on stored messages and on answers. */
+  readonly regionId: string;
+  /** `traceOn`: answers tell clients that they may trace. */
+  readonly traceOn: boolean;
+}
+
+/** Where this broker listens, and how others reach it. */
+export interface BrokerNetworkSettings {
+  /** `bindAddress` */
+  readonly bindAddress: string;
+  /** `listenPort`; 0 lets the system choose (for tests). */
+  readonly listenPort: number;
+  /** Two below `listenPort`: where older clients' "VIP channel" connects. 0 if `listenPort` is 0. */
+  readonly vipListenPort: number;
+  /** `haListenPort`, or one above `listenPort`: where slaves connect. 0 if `listenPort` is 0. */
+  readonly haListenPort: number;
+  /** `brokerIP1`: the address that clients are given. */
+  readonly advertisedHost: string;
+  /** `brokerIP2`: the address that slaves are given. */
+  readonly haAdvertisedHost: string;
+  /** `serverChannelMaxIdleTimeSeconds`: a connection silent for so long is closed. */
+  readonly connectionMaxIdleMs: number;
+}
+
+/** Name servers and what they are told. */
+export interface RegistrationSettings {
+  /** `namesrvAddr` as `host:port` items; empty: none, or found by `nameServerLookupUrl`. */
+  readonly nameServerAddresses: readonly string[];
+  /** Where a text list of name servers is fetched from (`fetchNamesrvAddrByAddressServer`); undefined: nowhere. */
+  readonly nameServerLookupUrl: string | undefined;
+  /** `registerNameServerPeriod`, held between 10 and 60 seconds. */
+  readonly registerIntervalMs: number;
+  /** `registerBrokerTimeoutMills` */
+  readonly registerTimeoutMs: number;
+  /** `forceRegister`: register at every period, not only when a name server's data is older. */
+  readonly forceRegister: boolean;
+  /** `enableSingleTopicRegister`: a changed topic is registered alone. */
+  readonly singleTopicRegister: boolean;
+  /** Topics (or groups) in one answer when a peer asks for all of them in parts; undefined: never in parts. */
+  readonly metadataPageCount: number | undefined;
+}
+
+/** Topics and groups: what is made by itself, what may be changed. */
+export interface TopicSettings {
+  /** `brokerPermission`: bits 4 read, 2 write. */
+  readonly brokerPermission: number;
+  /** `autoCreateTopicEnable` */
+  readonly autoCreateTopic: boolean;
+  /** `autoCreateSubscriptionGroup` */
+  readonly autoCreateGroup: boolean;
+  /** `defaultTopicQueueNums`: at most so many queues for a topic made by a send. */
+  readonly autoCreatedTopicQueueCount: number;
+  /** `clusterTopicEnable`: the topic named like the cluster may be used as a template. */
+  readonly clusterTopic: boolean;
+  /** `brokerTopicEnable`: the topic named like the broker may be used as a template. */
+  readonly brokerTopic: boolean;
+  /** `traceTopicEnable`: make the trace topic. */
+  readonly traceTopic: boolean;
+  /** `msgTraceTopicName` */
+  readonly traceTopicName: string;
+  /** `enableCreateSysGroup`: make the groups that tools and self-tests use. */
+  readonly createSystemGroups: boolean;
+  /** `validateSystemTopicWhenUpdateTopic`: system topics can't be changed by an administrator. */
+  readonly protectSystemTopics: boolean;
+}
+
+/** What clients are served, and when. */
+export interface DeliverySettings {
+  /** `startAcceptSendRequestTimeStamp`: sends before this time (ms since 1970) are refused. */
+  readonly acceptSendsFromMs: number;
+  /** `maxMessageSize`: longest body, and longest record without its fixed fields. */
+  readonly maxMessageBytes: number;
+  /** `longPollingEnable`: a pull at the end is held as long as the client asks. */
+  readonly longPolling: boolean;
+  /** `shortPollingTimeMills`: how long it is held otherwise. */
+  readonly shortPollingMs: number;
+  /** `litePullMessageEnable`: LITE_PULL_MESSAGE is served. */
+  readonly litePull: boolean;
+  /** `rejectPullConsumerEnable`: consumers that pull by themselves are refused. */
+  readonly rejectPullConsumers: boolean;
+  /** `maxTransferBytesOnMessageInMemory` and `…Count…`: limits of one pull of recent messages. */
+  readonly pullMaxBytesInMemory: number;
+  readonly pullMaxCountInMemory: number;
+  /** `maxTransferBytesOnMessageInDisk` and `…Count…`: limits of one pull of old messages. */
+  readonly pullMaxBytesOnDisk: number;
+  readonly pullMaxCountOnDisk: number;
+  /** `defaultQueryMaxNum`: messages in one answer of a query by key. */
+  readonly queryMaxCount: number;
+  /** `notifyConsumerIdsChangedEnable`: tell a group's members at once when one comes or goes. */
+  readonly notifyConsumerIdsChanged: boolean;
+  /** `channelExpiredTimeout`: a client without heartbeat for so long is forgotten. */
+  readonly clientExpiryMs: number;
+  /** `flushConsumerOffsetInterval` */
+  readonly consumerOffsetFlushIntervalMs: number;
+  /** `useServerSideResetOffset`: a reset waits for the group's next pull instead of calling its clients. */
+  readonly serverSideResetOffset: boolean;
+}
+
+/** The store's directories and files. */
+export interface StoreSettings {
+  /** `storePathRootDir` */
+  readonly storeDirectory: string;
+  /** `storePathCommitLog`, or `commitlog` in the store's directory. */
+  readonly commitLogDirectory: string;
+  /** `mappedFileSizeCommitLog` */
+  readonly commitLogFileBytes: number;
+  /** `mappedFileSizeConsumeQueue`, rounded up to whole entries of 20 bytes. */
+  readonly consumeQueueFileBytes: number;
+  /** `checkCRCOnRecover` */
+  readonly checkCrcOnRecover: boolean;
+  /** `messageIndexEnable`: messages can be found by key. */
+  readonly messageIndex: boolean;
+  /** `maxHashSlotNum` of an index file. */
+  readonly indexHashSlotCount: number;
+  /** `maxIndexNum`: entries of an index file. */
+  readonly indexEntryCount: number;
+  /** `maxMsgsNumBatch`: the index gives at most so many messages to one query. */
+  readonly indexQueryMaxCount: number;
+}
+
+/** When written bytes are made durable. */
+export interface FlushSettings {
+  /** `flushDiskType`: SYNC answers a send after the flush (if the message asks to wait), ASYNC before. */
+  readonly flushMode: "SYNC" | "ASYNC";
+  /** `flushIntervalCommitLog` */
+  readonly commitLogFlushIntervalMs: number;
+  /** `flushCommitLogLeastPages`: less than so many dirty pages of 4 KiB wait for the thorough interval. */
+  readonly commitLogFlushMinPages: number;
+  /** `flushCommitLogThoroughInterval`: everything is flushed after so long. */
+  readonly commitLogFlushThoroughIntervalMs: number;
+  /** `flushIntervalConsumeQueue` */
+  readonly consumeQueueFlushIntervalMs: number;
+  /** `flushConsumeQueueThoroughInterval` */
+  readonly consumeQueueFlushThoroughIntervalMs: number;
+  /** `syncFlushTimeout`: then a waiting send is answered FLUSH_DISK_TIMEOUT. */
+  readonly syncFlushTimeoutMs: number;
+}
+
+/** When old files go. */
+export interface CleaningSettings {
+  /** `deleteWhen`: hours of the local day at which expired files are deleted. */
+  readonly deleteAtHours: readonly number[];
+  /** `fileReservedTime` */
+  readonly fileReservedHours: number;
+  /** `cleanResourceInterval`: how often is looked. */
+  readonly cleanIntervalMs: number;
+  /** `deleteCommitLogFilesInterval`: pause between two deleted files. */
+  readonly commitLogDeletePauseMs: number;
+  /** `deleteFileBatchMax`: files deleted in one round. */
+  readonly deleteBatchMaxFiles: number;
+  /** `cleanFileForciblyEnable`: a full disk deletes files that have not expired. */
+  readonly cleanForcibly: boolean;
+  /** `diskMaxUsedSpaceRatio`: above this, expired files go at any hour. */
+  readonly diskMaxUsedPercent: number;
+  /** `diskSpaceCleanForciblyRatio`: above this, files go even if not expired. */
+  readonly diskCleanForciblyPercent: number;
+  /** `diskSpaceWarningLevelRatio`: above this, nothing is stored any more. */
+  readonly diskWarningPercent: number;
+}
+
+/** Messages with a delay level. */
+export interface DelaySettings {
+  /** `messageDelayLevel`: the delay of level n is item n-1. */
+  readonly delayLevelsMs: readonly number[];
+  /** `flushDelayOffsetInterval` */
+  readonly delayOffsetFlushIntervalMs: number;
+}
