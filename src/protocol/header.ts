@@ -93,7 +93,10 @@ export function optional<T>(type: FieldType<T>): FieldType<T | undefined> {
 
 /** A field with a value for when it is absent. */
 export function withDefault<T>(type: FieldType<T>, fallback: T): FieldType<T> {
-  return { read: (value, name) => value === undefined ? fallback : type.read(value, name), write: type.write };
+  return {
+    read: (value, name) => value === undefined ? fallback : type.read(value, name),
+    write: type.write,
+  };
 }
 
 function integer(value: string | undefined, name: string, min: number, max: number, clamp = false): number {

@@ -48,7 +48,9 @@ export function stringifyJson(value: unknown): string {
   if (value === null || value === undefined) return "null";
   if (Array.isArray(value)) return `[${value.map(stringifyJson).join(",")}]`;
   if (value instanceof ObjectKeyedMap) {
-    return `{${value.entries.map(([key, item]) => `${stringifyJson(key)}:${stringifyJson(item)}`).join(",")}}`;
+    return `{${
+      value.entries.map(([key, item]) => `${stringifyJson(key)}:${stringifyJson(item)}`).join(",")
+    }}`;
   }
   if (value instanceof Map) return members([...value].map(([key, item]) => [String(key), item]));
   if (value instanceof Set) return `[${[...value].map(stringifyJson).join(",")}]`;

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The property string of a message: `name \x01 value \x02`, repeated. The last `\x02` may be missing;
+ * we write it. Nothing is escaped. [RMQ MessageDecoder.string2messageProperties]
+ */
+
+/** Names of properties that the broker reads or writes. [RMQ MessageConst] */
+export const Property = {
+  KEYS: "KEYS",
+  TAGS: "TAGS",
+  UNIQ_KEY: "UNIQ_KEY",
+  WAIT: "WAIT",
+  DELAY: "DELAY",
+  RETRY_TOPIC: "RETRY_TOPIC",
+  REAL_TOPIC: "REAL_TOPIC",
+  REAL_QUEUE_ID: "REAL_QID",
+  TRANSACTION_PREPARED: "TRAN_MSG",
+  PRODUCER_GROUP: "PGROUP",
+  ORIGIN_MESSAGE_ID: "ORIGIN_MESSAGE_ID",
+  MSG_REGION: "MSG_REGION",
+  TRACE_ON: "TRACE_ON",
+  CLUSTER: "CLUSTER",
+  POP_CK: "POP_CK",
+  INNER_NUM: "INNER_NUM",
+  INNER_MULTI_DISPATCH: "INNER_MULTI_DISPATCH",
+  TIMER_DELAY_SEC: "TIMER_DELAY_SEC",
+  TIMER_DELAY_MS: "TIMER_DELAY_MS",
+  TIMER_DELIVER_MS: "TIMER_DELIVER_MS",
+  TIMER_DEL_UNIQKEY: "TIMER_DEL_UNIQKEY",
+  TIMER_OUT_MS: "TIMER_OUT_MS",
+} as const;
+
+const NAME_END = "\u0001";
+const ITEM_END = "\u0002";
+
+/** The properties as a map, in their order; pairs with an empty name or value are dropped, as Java does. */
+export function parseProperties(text: string): Map<string, string> {
+  const properties = new Map<string, string>();
+  let from = 0;
+  while (from < text.length) {
+    let end = text.indexOf(ITEM_END, from);
+    if (end === -1) end = text.length;
+    const separator = text.indexOf(NAME_END, from);
+    if (separator > from && separator < end - 1) {
+      properties.set(text.slice(from, separator), text.slice(separator + 1, end));
+    }
+    from = end + 1;
+  }
+  return properties;
+}
+
+export function encodeProperties(properties: Iterable<readonly [string, string]>): string {
+  let text = "";
+  for (const [name, value] of properties) text += name + NAME_END + value + ITEM_END;
+  return text;
+}
+
+/** `text` with one more property at its end. */
+export function appendProperty(text: string, name: string, value: string): string {
+  const separator = text === "" || text.endsWith(ITEM_END) ? "" : ITEM_END;
+  return text + separator + name + NAME_END + value + ITEM_END;
+}
+
+/** `text` without the property `name`. */
+export function removeProperty(text: string, name: string): string {
+  if (!text.includes(name + NAME_END)) return text;
+  return text.split(ITEM_END).filter((item) => item !== "" && !item.startsWith(name + NAME_END))
+    .map((item) => item + ITEM_END).join("");
+}
