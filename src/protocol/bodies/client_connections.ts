@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Who is connected, as GET_CONSUMER_CONNECTION_LIST and its like answer. */
+import { encodeJson } from "../java_json.ts";
+
+/** One client of a group. [RMQ Connection] */
+export interface ClientConnection {
+  readonly clientId: string;
+  /** `host:port` */
+  readonly clientAddr: string;
+  /** By name; readers fail on names they don't know. */
+  readonly language: string;
+  readonly version: number;
+}
+
+/** A consumer group that is online. [RMQ ConsumerConnection] */
+export interface ConsumerConnection {
+  readonly connections: Iterable<ClientConnection>;
+  readonly consumeType: string;
+  readonly messageModel: string;
+  readonly consumeFromWhere: string;
+  /** Topic to subscription, as values for `stringifyJson`. */
+  readonly subscriptions: ReadonlyMap<string, unknown>;
+}
+
+/** One client of a producer group. [RMQ ProducerInfo] */
+export interface ProducerInfo {
+  readonly clientId: string;
+  /** `host:port`; written with a slash before it, as Java prints addresses. */
+  readonly remoteAddress: string;
+  readonly language: string;
+  readonly version: number;
+  readonly lastUpdateTimestampMs: number;
+}
+
+export function encodeConsumerConnection(group: ConsumerConnection): Uint8Array {
+  return encodeJson({
+    connectionSet: [...group.connections].map(connectionToJson),
+    consumeFromWhere: group.consumeFromWhere,
+    consumeType: group.consumeType,
+    messageModel: group.messageModel,
+    subscriptionTable: group.subscriptions,
+  });
+}
+
+export function encodeProducerConnection(connections: Iterable<ClientConnection>): Uint8Array {
+  return encodeJson({ connectionSet: [...connections].map(connectionToJson) });
+}
+
+/** The answer to GET_ALL_PRODUCER_INFO: producer groups and their clients. */
+export function encodeProducerTable(
+  groups: Iterable<readonly [group: string, producers: readonly ProducerInfo[]]>,
+): Uint8Array {
+  const data = new Map([...groups].map(([group, producers]) => [group, producers.map(producerToJson)]));
+  return encodeJson({ data });
+}
+
+function connectionToJson(connection: ClientConnection): Record<string, unknown> {
+  return {
+    clientAddr: connection.clientAddr,
+    clientId: connection.clientId,
+    language: connection.language,
+    version: connection.version,
+  };
+}
+
+function producerToJson(producer: ProducerInfo): Record<string, unknown> {
+  return {
+    clientId: producer.clientId,
+    language: producer.language,
+    lastUpdateTimestamp: producer.lastUpdateTimestampMs,
+    remoteIP: `/${producer.remoteAddress}`,
+    version: producer.version,
+  };
+}
