@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The log of all messages: the only truth of a broker. Records are encoded into memory (`appendedOffset`),
+ * handed to the kernel once per turn of the event loop (`writtenOffset`), and made durable by `flush`
+ * (`flushedOffset`). The three only grow, with one exception: a write that failed takes `appendedOffset` back
+ * to `writtenOffset`, before anybody was told of those records.
+ *
+ * A record never crosses the end of a file: the rest is filled by a blank of at least eight bytes.
+ * What was appended last is kept in memory and read from there. [RMQ CommitLog]
+ */
+import { Buffer } from "node:buffer";
+import {
+  BLANK_BYTES,
+  MAGIC_BLANK,
+  type RecordFields,
+  type RecordLengths,
+  type RecordPlace,
+  writeRecord,
+} from "../protocol/record.ts";
+import type { SegmentFiles } from "./segment_files.ts";
+
+/** A stretch of the log in memory. Lies within one file. */
+interface Chunk {
+  buffer: Buffer;
+  startOffset: number;
+  endOffset: number;
+  /** Where the log goes on: `endOffset`, or the next file's start where the chunk ends with a blank. */
+  nextOffset: number;
+}
+
+const CHUNK_BYTES = 1 << 20;
+/** How much of the log's end is kept in memory for readers that keep up. */
+const TAIL_BYTES = 16 << 20;
+
+export class CommitLog {
+  #segments: SegmentFiles;
+  #chunks: Chunk[] = [];
+  #chunkBytes = 0;
+  #spare: Buffer[] = [];
+  #appendedOffset: number;
+  #writtenOffset: number;
+  #flushedOffset: number;
+  #place: RecordPlace = { queueOffset: 0, physicalOffset: 0, storeTimestampMs: 0 };
+
+  /** @param endOffset where recovery found the log's end; everything before it is taken as flushed */
+  constructor(segments: SegmentFiles, endOffset: number) {
+    this.#segments = segments;
+    this.#appendedOffset = endOffset;
+    this.#writtenOffset = endOffset;
+    this.#flushedOffset = endOffset;
+  }
+
+  /** Start of the oldest file. */
+  get minOffset(): number {
+    return this.#segments.minOffset;
+  }
+
+  get appendedOffset(): number {
+    return this.#appendedOffset;
+  }
+
+  get writtenOffset(): number {
+    return this.#writtenOffset;
+  }
+
+  get flushedOffset(): number {
+    return this.#flushedOffset;
+  }
+
+  get fileBytes(): number {
+    return this.#segments.fileBytes;
+  }
+
+  /** The longest record that a file can hold. */
+  get maxRecordBytes(): number {
+    return this.#segments.fileBytes - BLANK_BYTES;
+  }
+
+  /** Start of the file after the one that holds `offset`. */
+  nextFileOffset(offset: number): number {
+    return this.#segments.startOf(offset) + this.#segments.fileBytes;
+  }
+
+  /**
+   * Encodes a record at the end. It is in memory only; `write` hands it on.
+   * @returns its physical offset
+   * @throws what creating the next file throws; then nothing was appended
+   */
+  append(
+    fields: RecordFields,
+    lengths: RecordLengths,
+    queueOffset: number,
+    storeTimestampMs: number,
+  ): number {
+    const bytes = lengths.totalBytes;
+    const rest = this.#segments.endOffset - this.#appendedOffset;
+    if (bytes + BLANK_BYTES > rest) this.#rollFile(rest);
+    const chunk = this.#chunkFor(bytes);
+    const physicalOffset = this.#appendedOffset;
+    const place = this.#place;
+    place.queueOffset = queueOffset;
+    place.physicalOffset = physicalOffset;
+    place.storeTimestampMs = storeTimestampMs;
+    writeRecord(chunk.buffer, physicalOffset - chunk.startOffset, fields, lengths, place);
+    chunk.endOffset += bytes;
+    this.#appendedOffset = chunk.nextOffset = chunk.endOffset;
+    return physicalOffset;
+  }
+
+  /**
+   * Hands everything appended to the kernel.
+   * @throws what the disk says; `writtenOffset` then tells how far it came
+   */
+  write(): void {
+    if (this.#writtenOffset === this.#appendedOffset) return;
+    for (const chunk of this.#chunks) {
+      if (chunk.nextOffset <= this.#writtenOffset) continue;
+      const from = Math.max(chunk.startOffset, this.#writtenOffset);
+      this.#segments.write(
+        chunk.buffer.subarray(from - chunk.startOffset, chunk.endOffset - chunk.startOffset),
+        from,
+      );
+      this.#writtenOffset = chunk.nextOffset;
+    }
+  }
+
+  /**
+   * After a failed write: forgets what was appended and not written. What part of it the disk may hold is cut
+   * off, so that it can't come back.
+   * @throws what the disk says; then the log must not be appended to until another try succeeds
+   */
+  dropUnwritten(): void {
+    for (const chunk of this.#chunks) {
+      if (chunk.nextOffset > this.#writtenOffset) {
+        chunk.nextOffset = chunk.endOffset = Math.max(chunk.startOffset, this.#writtenOffset);
+      }
+    }
+    this.#chunks = this.#chunks.filter((chunk) => chunk.endOffset > chunk.startOffset);
+    this.#chunkBytes = this.#chunks.reduce((sum, chunk) => sum + chunk.buffer.length, 0);
+    this.#appendedOffset = this.#writtenOffset;
+    this.#segments.truncate(this.#writtenOffset);
+  }
+
+  /** Makes durable what is written now. On rejection nothing is known of it any more: see invariant 7. */
+  async flush(): Promise<void> {
+    const target = this.#writtenOffset;
+    for (let offset = this.#flushedOffset; offset < target; offset = this.nextFileOffset(offset)) {
+      if (this.#segments.has(offset)) await this.#segments.sync(offset);
+    }
+    if (target > this.#flushedOffset) this.#flushedOffset = target;
+  }
+
+  /**
+   * Copies `bytes` bytes at `offset` into `target` if they are in memory or near enough to the end to be in
+   * the page cache.
+   * @returns false where they are not in the log
+   */
+  readInto(target: Buffer, at: number, offset: number, bytes: number): boolean {
+    if (offset + bytes > this.#appendedOffset || offset < this.#segments.minOffset) return false;
+    const chunk = this.#chunkAt(offset);
+    if (chunk !== undefined) {
+      const from = offset - chunk.startOffset;
+      if (offset + bytes > chunk.endOffset) return false;
+      chunk.buffer.copy(target, at, from, from + bytes);
+      return true;
+    }
+    return this.#segments.read(target.subarray(at, at + bytes), offset) === bytes;
+  }
+
+  /** The same for bytes that may have to come from the device. */
+  async readIntoAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
+    if (this.#chunkAt(offset) !== undefined) return this.readInto(target, at, offset, bytes);
+    if (offset + bytes > this.#writtenOffset || offset < this.#segments.minOffset) return false;
+    return await this.#segments.readAsync(target.subarray(at, at + bytes), offset) === bytes;
+  }
+
+  /** Age of the oldest file, by its last change; undefined while there is only one file, which is in use. */
+  oldestFile(): { modifiedMs: number; startOffset: number } | undefined {
+    if (this.#segments.fileCount < 2) return undefined;
+    return { modifiedMs: this.#segments.firstModifiedMs(), startOffset: this.#segments.minOffset };
+  }
+
+  /** Deletes the oldest file. */
+  deleteOldestFile(): void {
+    if (this.#segments.fileCount < 2) throw new Error("the last file of the log is never deleted");
+    this.#segments.removeFirst();
+  }
+
+  /** Fills the rest of the file and goes on in the next one. */
+  #rollFile(rest: number): void {
+    const next = this.#segments.endOffset;
+    if (rest === 0) {
+      this.#segments.add(this.#appendedOffset);
+      return;
+    }
+    this.#segments.add(next);
+    const chunk = this.#chunkFor(BLANK_BYTES);
+    const at = this.#appendedOffset - chunk.startOffset;
+    chunk.buffer.writeInt32BE(rest, at);
+    chunk.buffer.writeInt32BE(MAGIC_BLANK, at + 4);
+    chunk.endOffset += BLANK_BYTES;
+    this.#appendedOffset = chunk.nextOffset = next;
+  }
+
+  /** The last chunk if it has room for `bytes` at `appendedOffset`, else a new one. */
+  #chunkFor(bytes: number): Chunk {
+    const last = this.#chunks[this.#chunks.length - 1];
+    if (
+      last !== undefined && last.endOffset === this.#appendedOffset &&
+      last.endOffset - last.startOffset + bytes <= last.buffer.length &&
+      last.startOffset >= this.#segments.startOf(this.#appendedOffset)
+    ) return last;
+    this.#dropOldChunks();
+    const buffer = bytes <= CHUNK_BYTES
+      ? this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES)
+      : Buffer.allocUnsafeSlow(bytes);
+    const offset = this.#appendedOffset;
+    const chunk = { buffer, startOffset: offset, endOffset: offset, nextOffset: offset };
+    this.#chunks.push(chunk);
+    this.#chunkBytes += buffer.length;
+    return chunk;
+  }
+
+  /** Chunks beyond the tail leave memory, but never before they are written. */
+  #dropOldChunks(): void {
+    let count = 0;
+    while (
+      this.#chunkBytes > TAIL_BYTES && count < this.#chunks.length &&
+      this.#chunks[count].nextOffset <= this.#writtenOffset
+    ) {
+      const { buffer } = this.#chunks[count++];
+      this.#chunkBytes -= buffer.length;
+      if (buffer.length === CHUNK_BYTES && this.#spare.length < 4) this.#spare.push(buffer);
+    }
+    if (count > 0) this.#chunks.splice(0, count);
+  }
+
+  #chunkAt(offset: number): Chunk | undefined {
+    for (let index = this.#chunks.length - 1; index >= 0; index--) {
+      const chunk = this.#chunks[index];
+      if (offset >= chunk.startOffset) return offset < chunk.endOffset ? chunk : undefined;
+    }
+    return undefined;
+  }
+}

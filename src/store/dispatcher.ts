@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ConsumeQueue } from "./consume_queue.ts";
+
+/** A record on its way from the log into queue and index. */
+export interface DispatchEntry {
+  queue: ConsumeQueue;
+  queueOffset: number;
+  physicalOffset: number;
+  bytes: number;
+  tagsCode: number;
+  storeTimestampMs: number;
+  uniqueKey: string | undefined;
+  keys: string | undefined;
+}
+
+/** Called when a message may be read; in the order of the log. */
+export type ArrivalListener = (
+  topic: string,
+  queueId: number,
+  queueOffset: number,
+  tagsCode: number,
+  storeTimestampMs: number,
+) => void;
+
+/** Finds messages by key. */
+export interface KeyIndex {
+  put(
+    topic: string,
+    uniqueKey: string | undefined,
+    keys: string | undefined,
+    physicalOffset: number,
+    storeTimestampMs: number,
+  ): void;
+}
+
+/**
+ * Builds ConsumeQueues and index from what was appended, never ahead of the watermark that says what
+ * consumers may see, and tells who waits for messages.
+ */
+export class Dispatcher {
+  #index: KeyIndex | undefined;
+  #listeners: ArrivalListener[] = [];
+  #dirty: Set<ConsumeQueue>;
+  /** From `#head` on, in log order. */
+  #entries: DispatchEntry[] = [];
+  #head = 0;
+  #dispatchedOffset: number;
+  #dispatchedTimestampMs = 0;
+
+  /** @param dirty collects the queues that have entries to write */
+  constructor(options: { index: KeyIndex | undefined; dirty: Set<ConsumeQueue>; dispatchedOffset: number }) {
+    this.#index = options.index;
+    this.#dirty = options.dirty;
+    this.#dispatchedOffset = options.dispatchedOffset;
+  }
+
+  /** Everything in the log before this offset is in queue and index. */
+  get dispatchedOffset(): number {
+    return this.#dispatchedOffset;
+  }
+
+  /** Store time of the last message dispatched. */
+  get dispatchedTimestampMs(): number {
+    return this.#dispatchedTimestampMs;
+  }
+
+  onArrival(listener: ArrivalListener): void {
+    this.#listeners.push(listener);
+  }
+
+  add(entry: DispatchEntry): void {
+    this.#entries.push(entry);
+  }
+
+  /** Dispatches the records that end at or before `visibleOffset`. */
+  dispatchUpTo(visibleOffset: number): void {
+    const entries = this.#entries;
+    let head = this.#head;
+    for (; head < entries.length; head++) {
+      const entry = entries[head];
+      const endOffset = entry.physicalOffset + entry.bytes;
+      if (endOffset > visibleOffset) break;
+      this.#dispatch(entry);
+      this.#dispatchedOffset = endOffset;
+    }
+    if (head === entries.length) {
+      entries.length = 0;
+      head = 0;
+    } else if (head > 1024 && head * 2 > entries.length) {
+      entries.splice(0, head);
+      head = 0;
+    }
+    this.#head = head;
+  }
+
+  /** Forgets records from `physicalOffset` on, which never reached the disk, and takes back their queue offsets. */
+  drop(physicalOffset: number): void {
+    for (let last = this.#entries.length - 1; last >= this.#head; last--) {
+      const entry = this.#entries[last];
+      if (entry.physicalOffset < physicalOffset) break;
+      entry.queue.nextOffset = entry.queueOffset;
+      this.#entries.length = last;
+    }
+  }
+
+  #dispatch(entry: DispatchEntry): void {
+    const { queue, queueOffset, tagsCode, storeTimestampMs } = entry;
+    queue.put(queueOffset, entry.physicalOffset, entry.bytes, tagsCode);
+    this.#dirty.add(queue);
+    this.#index?.put(queue.topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);
+    this.#dispatchedTimestampMs = storeTimestampMs;
+    for (const listener of this.#listeners) {
+      listener(queue.topic, queue.queueId, queueOffset, tagsCode, storeTimestampMs);
+    }
+  }
+}

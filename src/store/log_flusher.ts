@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Clock, Timer } from "../base/clock.ts";
+import type { CommitLog } from "./commit_log.ts";
+
+const PAGE_BYTES = 4096;
+
+export interface FlushOptions {
+  /** SYNC: as soon as somebody waits; ASYNC: by time and amount. */
+  flushMode: "SYNC" | "ASYNC";
+  commitLogFlushIntervalMs: number;
+  /** ASYNC: fewer dirty pages wait for the thorough interval. */
+  commitLogFlushMinPages: number;
+  commitLogFlushThoroughIntervalMs: number;
+}
+
+/**
+ * Moves the log's *flushed* watermark. One `fdatasync` runs at a time; what is written meanwhile makes the
+ * next group. A sync that failed is never tried again, since the kernel may have dropped the pages: `onFailure`
+ * is told, once, and nothing is flushed any more.
+ */
+export class LogFlusher {
+  #log: CommitLog;
+  #clock: Clock;
+  #options: FlushOptions;
+  #onFlushed: () => void;
+  #onFailure: (error: unknown) => void;
+  #timer: Timer;
+  #running: Promise<void> | undefined;
+  #isWanted = false;
+  #hasFailed = false;
+  #lastThoroughMs: number;
+
+  constructor(
+    log: CommitLog,
+    clock: Clock,
+    options: FlushOptions,
+    onFlushed: () => void,
+    onFailure: (error: unknown) => void,
+  ) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#options = options;
+    this.#onFlushed = onFlushed;
+    this.#onFailure = onFailure;
+    this.#lastThoroughMs = clock.monotonicMs();
+    this.#timer = clock.every(options.commitLogFlushIntervalMs, () => this.#onTimer());
+  }
+
+  /** Sees to it that what is written now will be flushed as soon as the device allows. */
+  request(): void {
+    this.#isWanted = true;
+    if (this.#running === undefined && !this.#hasFailed) this.#running = this.#run();
+  }
+
+  /** Stops the timer and waits until everything written is flushed. @throws what the sync said */
+  async stop(): Promise<void> {
+    this.#timer.cancel();
+    await this.#running;
+    if (this.#hasFailed) throw new Error("a flush of the CommitLog had failed");
+    await this.#log.flush();
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (this.#isWanted) {
+        this.#isWanted = false;
+        await this.#log.flush();
+        this.#onFlushed();
+      }
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#onFailure(error);
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  #onTimer(): void {
+    const unflushed = this.#log.writtenOffset - this.#log.flushedOffset;
+    if (unflushed === 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    const isThorough = nowMs - this.#lastThoroughMs >= this.#options.commitLogFlushThoroughIntervalMs;
+    if (isThorough) this.#lastThoroughMs = nowMs;
+    const minBytes = this.#options.commitLogFlushMinPages * PAGE_BYTES;
+    if (isThorough || this.#options.flushMode === "SYNC" || unflushed >= minBytes) this.request();
+  }
+}

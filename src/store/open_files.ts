@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Files, StoreFile } from "./files.ts";
+
+/**
+ * Files that are open now, with a bound on their number: a broker may have tens of thousands of queue files,
+ * a process far fewer descriptors. The one used longest ago is closed first; a pinned one is not.
+ */
+export class OpenFiles {
+  #files: Files;
+  #limit: number;
+  /** In order of last use. */
+  #open = new Map<string, StoreFile>();
+  #pins = new Map<string, number>();
+
+  constructor(files: Files, limit: number) {
+    this.#files = files;
+    this.#limit = limit;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** The file at `path`, opened if need be. Valid until the next call of `get` or `create`. @throws ENOENT */
+  get(path: string): StoreFile {
+    const open = this.#open.get(path);
+    if (open === undefined) return this.#add(path, this.#files.open(path));
+    this.#open.delete(path);
+    this.#open.set(path, open);
+    return open;
+  }
+
+  create(path: string, sizeBytes: number): StoreFile {
+    return this.#add(path, this.#files.create(path, sizeBytes));
+  }
+
+  /** Makes the file's data durable; it stays open meanwhile. */
+  async sync(path: string): Promise<void> {
+    this.#pins.set(path, (this.#pins.get(path) ?? 0) + 1);
+    try {
+      await this.get(path).sync();
+    } finally {
+      const pins = this.#pins.get(path)! - 1;
+      if (pins === 0) this.#pins.delete(path);
+      else this.#pins.set(path, pins);
+    }
+  }
+
+  /** Closes the file if it is open, for one that will be removed. */
+  close(path: string): void {
+    this.#open.get(path)?.close();
+    this.#open.delete(path);
+  }
+
+  closeAll(): void {
+    for (const file of this.#open.values()) file.close();
+    this.#open.clear();
+  }
+
+  #add(path: string, file: StoreFile): StoreFile {
+    this.#open.set(path, file);
+    if (this.#open.size > this.#limit) this.#closeOldest(path);
+    return file;
+  }
+
+  #closeOldest(except: string): void {
+    for (const [path, file] of this.#open) {
+      if (path === except || this.#pins.has(path)) continue;
+      file.close();
+      this.#open.delete(path);
+      return;
+    }
+  }
+}

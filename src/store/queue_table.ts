@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import { ConsumeQueue } from "./consume_queue.ts";
+import type { Files } from "./files.ts";
+import type { OpenFiles } from "./open_files.ts";
+import { SegmentFiles } from "./segment_files.ts";
+import { MessageIllegalError } from "./types.ts";
+
+const logger = getLogger(["rmq", "store"]);
+
+/** All ConsumeQueues, kept as `consumequeue/TOPIC/QUEUE_ID/…`. Files of a queue appear with its first entry. */
+export class QueueTable {
+  readonly directory: string;
+  readonly fileBytes: number;
+  #files: Files;
+  #open: OpenFiles;
+  #topics = new Map<string, Map<number, ConsumeQueue>>();
+
+  constructor(options: { directory: string; fileBytes: number; files: Files; open: OpenFiles }) {
+    this.directory = options.directory;
+    this.fileBytes = options.fileBytes;
+    this.#files = options.files;
+    this.#open = options.open;
+  }
+
+  /** Reads which queues the disk has. They still have to be recovered. */
+  load(): void {
+    for (const topic of this.#files.list(this.directory)) {
+      const path = join(this.directory, topic);
+      if (this.#files.stat(path)?.kind !== "directory") {
+        logger.warn("{path} is no queue directory; ignored", { path });
+        continue;
+      }
+      for (const name of this.#files.list(path)) {
+        if (/^[0-9]{1,9}$/.test(name)) this.getOrCreate(topic, Number(name));
+      }
+    }
+  }
+
+  get(topic: string, queueId: number): ConsumeQueue | undefined {
+    return this.#topics.get(topic)?.get(queueId);
+  }
+
+  /** @throws MessageIllegalError for a name that can't be a directory */
+  getOrCreate(topic: string, queueId: number): ConsumeQueue {
+    let queues = this.#topics.get(topic);
+    if (queues === undefined) {
+      if (topic === "" || topic === "." || topic === ".." || /[/\\\0]/.test(topic)) {
+        throw new MessageIllegalError(`the topic ${JSON.stringify(topic)} can't be stored`);
+      }
+      queues = new Map();
+      this.#topics.set(topic, queues);
+    }
+    let queue = queues.get(queueId);
+    if (queue === undefined) {
+      const directory = join(this.directory, topic, String(queueId));
+      const segments = SegmentFiles.load({
+        directory,
+        fileBytes: this.fileBytes,
+        files: this.#files,
+        open: this.#open,
+      });
+      queue = new ConsumeQueue(topic, queueId, segments);
+      queues.set(queueId, queue);
+    }
+    return queue;
+  }
+
+  *all(): Generator<ConsumeQueue> {
+    for (const queues of this.#topics.values()) yield* queues.values();
+  }
+
+  topics(): string[] {
+    return [...this.#topics.keys()];
+  }
+
+  queuesOf(topic: string): ConsumeQueue[] {
+    return [...this.#topics.get(topic)?.values() ?? []];
+  }
+
+  /** Removes all queues of a topic from table and disk. */
+  delete(topic: string): void {
+    for (const queue of this.queuesOf(topic)) queue.destroy();
+    this.#topics.delete(topic);
+    this.#files.removeDirectory(join(this.directory, topic));
+  }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import type { Files, StoreFile } from "./files.ts";
+import type { OpenFiles } from "./open_files.ts";
+import { StoreCorruptError } from "./types.ts";
+
+const logger = getLogger(["rmq", "store"]);
+
+const NAME = /^[0-9]{20}$/;
+
+/**
+ * A byte sequence kept in files of one size, each named by the offset of its first byte (20 digits), as
+ * Apache keeps CommitLog and ConsumeQueue. The files are consecutive: `minOffset` to `endOffset` without a
+ * hole. [RMQ MappedFileQueue]
+ */
+export class SegmentFiles {
+  readonly directory: string;
+  readonly fileBytes: number;
+  #files: Files;
+  #open: OpenFiles;
+  /** Start of the first file; files follow at every `fileBytes`. */
+  #startOffset = 0;
+  #count = 0;
+
+  private constructor(options: { directory: string; fileBytes: number; files: Files; open: OpenFiles }) {
+    this.directory = options.directory;
+    this.fileBytes = options.fileBytes;
+    this.#files = options.files;
+    this.#open = options.open;
+  }
+
+  /**
+   * Reads which files there are. A last file that is shorter than it should be (a crash while it was made or
+   * cut) is extended; an empty one is removed.
+   * @throws StoreCorruptError for a file that has no place in the sequence
+   */
+  static load(
+    options: { directory: string; fileBytes: number; files: Files; open: OpenFiles },
+  ): SegmentFiles {
+    const segments = new SegmentFiles(options);
+    segments.#load();
+    return segments;
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0;
+  }
+
+  /** Start of the first file; 0 without files. */
+  get minOffset(): number {
+    return this.#startOffset;
+  }
+
+  /** End of the last file; equals `minOffset` without files. */
+  get endOffset(): number {
+    return this.#startOffset + this.#count * this.fileBytes;
+  }
+
+  get fileCount(): number {
+    return this.#count;
+  }
+
+  startOf(offset: number): number {
+    return offset - (offset % this.fileBytes);
+  }
+
+  path(startOffset: number): string {
+    return join(this.directory, String(startOffset).padStart(20, "0"));
+  }
+
+  has(offset: number): boolean {
+    return offset >= this.#startOffset && offset < this.endOffset;
+  }
+
+  /** Creates the file that holds `offset`: the next one, or any one where there is none yet. Its name is made durable. */
+  add(offset: number): void {
+    const start = this.startOf(offset);
+    if (this.#count > 0 && start !== this.endOffset) {
+      throw new Error(`${this.directory}: the next file starts at ${this.endOffset}, not at ${start}`);
+    }
+    if (this.#count === 0) this.#files.makeDirectory(this.directory);
+    this.#open.create(this.path(start), this.fileBytes);
+    this.#files.syncDirectory(this.directory);
+    if (this.#count === 0) this.#startOffset = start;
+    this.#count++;
+  }
+
+  /** The file that holds `offset`. Valid until another file is opened. */
+  file(offset: number): StoreFile {
+    return this.#open.get(this.path(this.startOf(offset)));
+  }
+
+  /** Writes bytes that lie within one file. */
+  write(source: Uint8Array, offset: number): void {
+    this.file(offset).writeAt(source, offset % this.fileBytes);
+  }
+
+  /** Reads bytes that lie within one file. @returns how many there were */
+  read(target: Uint8Array, offset: number): number {
+    if (!this.has(offset)) return 0;
+    return this.file(offset).readAt(target, offset % this.fileBytes);
+  }
+
+  async readAsync(target: Uint8Array, offset: number): Promise<number> {
+    if (!this.has(offset)) return 0;
+    return await this.file(offset).readAtAsync(target, offset % this.fileBytes);
+  }
+
+  /** Makes the data of the file that holds `offset` durable. */
+  async sync(offset: number): Promise<void> {
+    await this.#open.sync(this.path(this.startOf(offset)));
+  }
+
+  /**
+   * Ends the sequence at `offset`: removes later files and makes everything behind it in its own file read as
+   * zeros, so that nothing stale can come back. Durable on return.
+   */
+  truncate(offset: number): void {
+    while (this.#count > 0 && this.endOffset - this.fileBytes >= offset) this.#removeLast();
+    if (this.has(offset)) {
+      const file = this.file(offset);
+      file.truncate(offset % this.fileBytes);
+      file.truncate(this.fileBytes);
+      file.syncNow();
+    }
+    if (this.#files.stat(this.directory) !== undefined) this.#files.syncDirectory(this.directory);
+  }
+
+  /** Removes the first file. */
+  removeFirst(): void {
+    const path = this.path(this.#startOffset);
+    this.#open.close(path);
+    this.#files.remove(path);
+    this.#startOffset += this.fileBytes;
+    this.#count--;
+  }
+
+  /** Last change of the first file. */
+  firstModifiedMs(): number {
+    return this.#files.stat(this.path(this.#startOffset))?.modifiedMs ?? 0;
+  }
+
+  /** Removes all files and the directory. */
+  removeAll(): void {
+    while (this.#count > 0) this.#removeLast();
+    this.#startOffset = 0;
+    this.#files.removeDirectory(this.directory);
+  }
+
+  #removeLast(): void {
+    const path = this.path(this.endOffset - this.fileBytes);
+    this.#open.close(path);
+    this.#files.remove(path);
+    this.#count--;
+  }
+
+  #load(): void {
+    const names: string[] = [];
+    for (const name of this.#files.list(this.directory)) {
+      if (this.#files.stat(join(this.directory, name))?.kind !== "file") continue;
+      if (NAME.test(name)) names.push(name);
+      else {logger.warn("{file} does not belong here; Apache RocketMQ would not start with it", {
+          file: join(this.directory, name),
+        });}
+    }
+    names.sort();
+    for (const [index, name] of names.entries()) this.#adopt(name, index === names.length - 1);
+  }
+
+  #adopt(name: string, isLast: boolean): void {
+    const path = join(this.directory, name);
+    const start = Number(name);
+    const sizeBytes = this.#files.stat(path)!.sizeBytes;
+    if (sizeBytes === 0 && isLast) {
+      this.#files.remove(path);
+      return;
+    }
+    if (!Number.isSafeInteger(start) || start % this.fileBytes !== 0) {
+      throw new StoreCorruptError(path, `its name is no multiple of the file size ${this.fileBytes}`);
+    }
+    if (this.#count > 0 && start !== this.endOffset) {
+      throw new StoreCorruptError(path, `the file before it ends at ${this.endOffset}; one is missing`);
+    }
+    if (sizeBytes > this.fileBytes || (sizeBytes < this.fileBytes && !isLast)) {
+      throw new StoreCorruptError(path, `it has ${sizeBytes} bytes, not the configured ${this.fileBytes}`);
+    }
+    if (sizeBytes < this.fileBytes) {
+      logger.warn("{path} has {sizeBytes} of {fileBytes} bytes; extended", {
+        path,
+        sizeBytes,
+        fileBytes: this.fileBytes,
+      });
+      this.#open.get(path).truncate(this.fileBytes);
+    }
+    if (this.#count === 0) this.#startOffset = start;
+    this.#count++;
+  }
+}
