@@ -175,6 +175,17 @@ export class ConsumeQueue {
     if (!isFull && (!isClean || this.#isFollowedByEntry(low))) this.#segments.truncate(low * ENTRY_BYTES);
   }
 
+  /** Cuts the queue so that `queueOffset` is given next: its topic was deleted and made again. */
+  restartAt(queueOffset: number): void {
+    this.write();
+    if (queueOffset * ENTRY_BYTES < this.#segments.minOffset) this.#segments.removeAll();
+    else this.#segments.truncate(queueOffset * ENTRY_BYTES);
+    if (this.#segments.isEmpty) this.#minOffset = this.#maxOffset = this.#writtenOffset = 0;
+    else this.#maxOffset = this.#writtenOffset = queueOffset;
+    this.#minOffset = Math.min(this.#minOffset, this.#maxOffset);
+    this.nextOffset = this.#maxOffset;
+  }
+
   /** The physical end of the last entry's message; 0 for an empty queue. */
   lastPhysicalEnd(): number {
     const last = this.#maxOffset > 0 ? this.entry(this.#maxOffset - 1) : undefined;

@@ -45,12 +45,18 @@ export class Dispatcher {
   #entries: DispatchEntry[] = [];
   #head = 0;
   #dispatchedOffset: number;
-  #dispatchedTimestampMs = 0;
+  #dispatchedTimestampMs: number;
 
-  /** @param dirty collects the queues that have entries to write */
-  constructor(options: { index: KeyIndex | undefined; dirty: Set<ConsumeQueue>; dispatchedOffset: number }) {
+  /** `dirty` collects the queues that have entries to write. */
+  constructor(options: {
+    index: KeyIndex | undefined;
+    dirty: Set<ConsumeQueue>;
+    dispatchedOffset: number;
+    dispatchedTimestampMs: number;
+  }) {
     this.#index = options.index;
     this.#dirty = options.dirty;
+    this.#dispatchedTimestampMs = options.dispatchedTimestampMs;
     this.#dispatchedOffset = options.dispatchedOffset;
   }
 

@@ -52,12 +52,21 @@ export class LogFlusher {
     if (this.#running === undefined && !this.#hasFailed) this.#running = this.#run();
   }
 
+  /** Resolves when what is written now is flushed. @throws when a flush has failed */
+  async flushed(): Promise<void> {
+    const target = this.#log.writtenOffset;
+    while (this.#log.flushedOffset < target && !this.#hasFailed) {
+      this.request();
+      await this.#running;
+    }
+    if (this.#hasFailed) throw new Error("a flush of the CommitLog had failed");
+  }
+
   /** Stops the timer and waits until everything written is flushed. @throws what the sync said */
   async stop(): Promise<void> {
     this.#timer.cancel();
     await this.#running;
-    if (this.#hasFailed) throw new Error("a flush of the CommitLog had failed");
-    await this.#log.flush();
+    await this.flushed();
   }
 
   async #run(): Promise<void> {

@@ -12,6 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import { parseProperties, Property } from "../protocol/properties.ts";
 import type { RecordFrame } from "../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
+import type { ConsumeQueue } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
 import { firstRecord, type ScanEnd, scanLog } from "./log_scan.ts";
 import { queueTagsCode } from "./queue_tags.ts";
@@ -44,10 +45,13 @@ export interface Recovered {
 export function recover(options: RecoveryOptions): Recovered {
   const { log, queues, isClean } = options;
   if (log.isEmpty) return recoverEmpty(options);
-  const startOffset = isClean ? cleanStart(log, queues) : crashStart(log, options.durableTimestampMs);
-  const trustedEnd = isClean ? log.endOffset : startOffset;
-  for (const queue of queues.all()) queue.recover(trustedEnd, isClean);
-  const redo = (frame: RecordFrame, bytes: Buffer) => redispatch(options, frame, bytes);
+  const knownEnd = isClean ? recoverQueues(queues, log.endOffset, true) : 0;
+  const startOffset = isClean ? cleanStart(log, knownEnd) : crashStart(log, options.durableTimestampMs);
+  if (!isClean) recoverQueues(queues, startOffset, false);
+  const redoFrom = Math.max(startOffset, knownEnd);
+  const redo = (frame: RecordFrame, bytes: Buffer) => {
+    if (frame.physicalOffset >= redoFrom) redispatch(options, frame, bytes);
+  };
   const end = scanLog(log, startOffset, options.checkBodyCrc, redo);
   report(log, end, isClean, startOffset);
   if (end.reason !== "END") log.truncate(end.endOffset);
@@ -67,13 +71,32 @@ function redispatch(options: RecoveryOptions, frame: RecordFrame, bytes: Buffer)
   const transaction = frame.sysFlag & TRANSACTION_MASK;
   if (transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
-    const queue = options.queues.getOrCreate(topic, frame.queueId);
-    queue.put(frame.queueOffset, physicalOffset, frame.totalBytes, tagsCode);
+    enqueue(options.queues, topic, frame, tagsCode);
   }
   if (transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const uniqueKey = properties.get(Property.UNIQ_KEY);
     options.index?.put(topic, uniqueKey, properties.get(Property.KEYS), physicalOffset, storeTimestampMs);
   }
+}
+
+function enqueue(queues: QueueTable, topic: string, frame: RecordFrame, tagsCode: number): void {
+  let queue: ConsumeQueue;
+  try {
+    queue = queues.getOrCreate(topic, frame.queueId);
+  } catch (error) {
+    logger.error("the message at offset {offset} is left out of its queue: {error}", {
+      offset: frame.physicalOffset,
+      error,
+    });
+    return;
+  }
+  if (frame.queueOffset < queue.maxOffset) {
+    const known = queue.entry(frame.queueOffset)?.physicalOffset;
+    if (known !== undefined && known >= frame.physicalOffset) return;
+    // a later record with an earlier number: the topic was deleted and made again in between
+    if (known !== undefined) queue.restartAt(frame.queueOffset);
+  }
+  queue.put(frame.queueOffset, frame.physicalOffset, frame.totalBytes, tagsCode);
 }
 
 /** No log: fine for a new store; queues that hold something point to a log that is elsewhere. */
@@ -91,13 +114,18 @@ function recoverEmpty({ log, queues }: RecoveryOptions): Recovered {
   return { endOffset: 0, storeTimestampMs: 0 };
 }
 
-/** The last file that begins no later than the end of what the queues know; the first file where none does. */
-function cleanStart(log: SegmentFiles, queues: QueueTable): number {
+/** Finds the end of each queue. @returns the end of the last message that any of them knows */
+function recoverQueues(queues: QueueTable, trustedEnd: number, isClean: boolean): number {
   let knownEnd = 0;
   for (const queue of queues.all()) {
-    queue.recover(log.endOffset, true);
+    queue.recover(trustedEnd, isClean);
     knownEnd = Math.max(knownEnd, queue.lastPhysicalEnd());
   }
+  return knownEnd;
+}
+
+/** The last file that begins no later than the end of what the queues know; the first file where none does. */
+function cleanStart(log: SegmentFiles, knownEnd: number): number {
   for (let start = log.endOffset - log.fileBytes; start > log.minOffset; start -= log.fileBytes) {
     if (start <= knownEnd && firstRecord(log, start) !== undefined) return start;
   }

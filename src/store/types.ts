@@ -64,16 +64,6 @@ export interface GetLimits {
   matches?: (tagsCode: number) => boolean;
 }
 
-/** A queue has grown: called when the message may be read. */
-export interface Arrival {
-  topic: string;
-  queueId: number;
-  /** Of the new message. */
-  queueOffset: number;
-  tagsCode: number;
-  storeTimestampMs: number;
-}
-
 /** Why the store takes nothing now. */
 export type RefusalReason = "SHUT_DOWN" | "DISK_FULL" | "WRITE_FAILED" | "SYNC_FAILED";
 

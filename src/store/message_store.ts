@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The store of one broker: log, queues, index, and what keeps them going. It knows nothing of sockets, slaves
+ * or permissions; who may be told what when is the broker's business, which watches the watermarks.
+ *
+ * Appended records are handed to the kernel once per turn of the event loop. Consumers, queues and index see
+ * the log up to *flushed* under SYNC flush and up to *written* otherwise, so that nobody goes past a message
+ * which a power cut can still remove.
+ */
+import { setImmediate } from "node:timers";
+import { getLogger } from "@logtape/logtape";
+import type { Clock, Timer } from "../base/clock.ts";
+import { atEndOfTurn } from "../base/turn.ts";
+import { decodeRecord, measureRecord, type MessageRecord, type RecordLengths } from "../protocol/record.ts";
+import { Property } from "../protocol/properties.ts";
+import { Checkpoint } from "./checkpoint.ts";
+import { Cleaner, type CleanOptions } from "./cleaner.ts";
+import { CommitLog } from "./commit_log.ts";
+import type { ConsumeQueue } from "./consume_queue.ts";
+import { type DiskLimits, DiskSpace } from "./disk_space.ts";
+import { type ArrivalListener, Dispatcher } from "./dispatcher.ts";
+import type { Files } from "./files.ts";
+import { type FlushOptions, LogFlusher } from "./log_flusher.ts";
+import { MessageIndex } from "./message_index.ts";
+import { OpenFiles } from "./open_files.ts";
+import { QueueReader, type ReadOptions } from "./queue_reader.ts";
+import { QueueTable } from "./queue_table.ts";
+import { queueTagsCode } from "./queue_tags.ts";
+import { recover } from "./recovery.ts";
+import { SegmentFiles } from "./segment_files.ts";
+import { StoreDirectory } from "./store_directory.ts";
+import { offsetByTime, type TimeBoundary } from "./time_search.ts";
+import {
+  type Appended,
+  type GetLimits,
+  type GetResult,
+  type MessageDraft,
+  MessageIllegalError,
+  type RefusalReason,
+  StoreRefusedError,
+} from "./types.ts";
+
+const logger = getLogger(["rmq", "store"]);
+
+const MAX_PROPERTIES_BYTES = 32767;
+const MAX_TOPIC_BYTES = 127;
+const MAX_RETRY_TOPIC_BYTES = 255;
+/** Apache takes away so much from the checkpoint's times before it trusts them. */
+const CHECKPOINT_MARGIN_MS = 3000;
+/** Background work gives the loop back after so long. */
+const SLICE_MS = 3;
+/** After a write that failed for lack of space, when to try again. */
+const RETRY_WRITE_MS = 1000;
+
+export interface StoreOptions extends FlushOptions, CleanOptions, DiskLimits, ReadOptions {
+  files: Files;
+  clock: Clock;
+  storeDirectory: string;
+  commitLogDirectory: string;
+  commitLogFileBytes: number;
+  consumeQueueFileBytes: number;
+  /** Queue and log files open at the same time. */
+  maxOpenFiles: number;
+  checkCrcOnRecover: boolean;
+  messageIndex: boolean;
+  indexHashSlotCount: number;
+  indexEntryCount: number;
+  consumeQueueFlushIntervalMs: number;
+  consumeQueueFlushThoroughIntervalMs: number;
+  cleanIntervalMs: number;
+  commitLogDeletePauseMs: number;
+  maxMessageBytes: number;
+  delayLevelsMs: readonly number[];
+}
+
+/** What a query by key found. */
+export interface KeyQueryResult {
+  records: Uint8Array[];
+  lastUpdateTimestampMs: number;
+  lastUpdatePhysicalOffset: number;
+}
+
+export class MessageStore {
+  readonly directory: StoreDirectory;
+  #options: StoreOptions;
+  #clock: Clock;
+  #open: OpenFiles;
+  #log: CommitLog;
+  #queues: QueueTable;
+  #index: MessageIndex | undefined;
+  #checkpoint: Checkpoint;
+  #dispatcher: Dispatcher;
+  #flusher: LogFlusher;
+  #reader: QueueReader;
+  #cleaner: Cleaner;
+  #disk: DiskSpace;
+  #dirtyQueues = new Set<ConsumeQueue>();
+  #unsyncedQueues = new Set<ConsumeQueue>();
+  #lastStoreTimestampMs: number;
+  #lastThoroughMs: number;
+  #refusal: { reason: RefusalReason; message: string } | undefined;
+  #isTurnScheduled = false;
+  #isClosing = false;
+  #timers: Timer[] = [];
+  #background: Promise<void> = Promise.resolve();
+  #watermarkListeners: (() => void)[] = [];
+  #lossListeners: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
+
+  /**
+   * Takes the directory for this process, recovers, and is ready for messages.
+   * @throws StoreCorruptError or an error with a sentence for the operator
+   */
+  static async open(options: StoreOptions): Promise<MessageStore> {
+    const directory = await StoreDirectory.take(options);
+    try {
+      return new MessageStore(options, directory);
+    } catch (error) {
+      directory.release();
+      throw error;
+    }
+  }
+
+  private constructor(options: StoreOptions, directory: StoreDirectory) {
+    this.#options = options;
+    this.directory = directory;
+    this.#clock = options.clock;
+    const { files } = options;
+    const isClean = directory.wasStoppedCleanly;
+    this.#open = new OpenFiles(files, options.maxOpenFiles);
+    const segments = SegmentFiles.load({
+      directory: options.commitLogDirectory,
+      fileBytes: options.commitLogFileBytes,
+      files,
+      open: this.#open,
+    });
+    this.#queues = new QueueTable({
+      directory: directory.consumeQueue,
+      fileBytes: options.consumeQueueFileBytes,
+      files,
+      open: this.#open,
+    });
+    this.#queues.load();
+    this.#checkpoint = Checkpoint.open(files, directory.checkpoint);
+    const { physicMsgTimestampMs, logicsMsgTimestampMs, indexMsgTimestampMs } = this.#checkpoint.values;
+    if (options.messageIndex) {
+      this.#index = MessageIndex.open({
+        directory: directory.index,
+        files,
+        clock: options.clock,
+        slotCount: options.indexHashSlotCount,
+        entryCount: options.indexEntryCount,
+        isClean,
+        durableTimestampMs: indexMsgTimestampMs,
+        onSealed: (endTimestampMs) => this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs }),
+      });
+    }
+    const recovered = recover({
+      log: segments,
+      queues: this.#queues,
+      index: this.#index,
+      isClean,
+      durableTimestampMs: Math.min(physicMsgTimestampMs, logicsMsgTimestampMs) - CHECKPOINT_MARGIN_MS,
+      checkBodyCrc: options.checkCrcOnRecover,
+      delayLevelsMs: options.delayLevelsMs,
+    });
+    for (const queue of this.#queues.all()) if (queue.isUnsynced) this.#dirtyQueues.add(queue);
+    this.#log = new CommitLog(segments, recovered.endOffset);
+    this.#lastStoreTimestampMs = recovered.storeTimestampMs;
+    this.#lastThoroughMs = options.clock.monotonicMs();
+    this.#dispatcher = new Dispatcher({
+      index: this.#index,
+      dirty: this.#dirtyQueues,
+      dispatchedOffset: recovered.endOffset,
+      dispatchedTimestampMs: recovered.storeTimestampMs,
+    });
+    this.#reader = new QueueReader(this.#log, options);
+    this.#cleaner = new Cleaner(this.#log, options.clock, options);
+    this.#disk = new DiskSpace(files, options);
+    this.#flusher = new LogFlusher(
+      this.#log,
+      options.clock,
+      options,
+      () => this.#onFlushed(),
+      (error) => this.#onSyncFailed(error),
+    );
+    this.#timers.push(
+      options.clock.every(
+        options.consumeQueueFlushIntervalMs,
+        () => this.#inBackground(() => this.#flushDerived()),
+      ),
+      options.clock.every(options.cleanIntervalMs, () => this.#inBackground(() => this.#clean())),
+    );
+  }
+
+  // Watermarks
+
+  get minPhysicalOffset(): number {
+    return this.#log.minOffset;
+  }
+
+  /** End of the log as appended. */
+  get maxPhysicalOffset(): number {
+    return this.#log.appendedOffset;
+  }
+
+  get writtenOffset(): number {
+    return this.#log.writtenOffset;
+  }
+
+  get flushedOffset(): number {
+    return this.#log.flushedOffset;
+  }
+
+  /** Up to here messages are in their queues. */
+  get dispatchedOffset(): number {
+    return this.#dispatcher.dispatchedOffset;
+  }
+
+  /** Calls `listener` after each growth of *written* or *flushed*, when consumers can see what is new. */
+  onWatermark(listener: () => void): void {
+    this.#watermarkListeners.push(listener);
+  }
+
+  /** Calls `listener` when records from `fromOffset` on could not be written or flushed: they are not stored. */
+  onLoss(listener: (fromOffset: number, error: StoreRefusedError) => void): void {
+    this.#lossListeners.push(listener);
+  }
+
+  onArrival(listener: ArrivalListener): void {
+    this.#dispatcher.onArrival(listener);
+  }
+
+  // Appending
+
+  /** Why nothing is taken now; undefined when messages are welcome. */
+  get refusal(): { reason: RefusalReason; message: string } | undefined {
+    return this.#refusal;
+  }
+
+  /**
+   * Appends a message to log and queue, in memory; it is written at the end of this turn.
+   * @throws StoreRefusedError, MessageIllegalError
+   */
+  append(draft: MessageDraft): Appended {
+    this.#checkWritable();
+    const lengths = this.#measure(draft);
+    return this.#appendMeasured(draft, lengths);
+  }
+
+  /** Appends messages of one queue with consecutive offsets: all, or none where this throws. */
+  appendBatch(drafts: readonly MessageDraft[]): Appended[] {
+    this.#checkWritable();
+    const lengths = drafts.map((draft) => this.#measure(draft));
+    return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
+  }
+
+  // Reading
+
+  minOffset(topic: string, queueId: number): number {
+    return this.#queues.get(topic, queueId)?.minOffset ?? 0;
+  }
+
+  /** One past the last message that consumers may see. */
+  maxOffset(topic: string, queueId: number): number {
+    return this.#queues.get(topic, queueId)?.maxOffset ?? 0;
+  }
+
+  getMessages(
+    topic: string,
+    queueId: number,
+    offset: number,
+    limits: GetLimits,
+  ): GetResult | Promise<GetResult> {
+    const queue = this.#queues.get(topic, queueId);
+    if (queue !== undefined) return this.#reader.get(queue, offset, limits);
+    return {
+      status: "NO_MATCHED_LOGIC_QUEUE",
+      nextBeginOffset: 0,
+      minOffset: 0,
+      maxOffset: 0,
+      records: [],
+      messageCount: 0,
+      byteCount: 0,
+    };
+  }
+
+  /** The whole record at a physical offset; undefined where no message of ours begins. */
+  readRecord(physicalOffset: number): Uint8Array | undefined {
+    if (physicalOffset < this.#log.minOffset || physicalOffset >= this.#log.appendedOffset) return undefined;
+    const bytes = this.#reader.record(physicalOffset);
+    if (bytes === undefined) return undefined;
+    const record = decodeRecord(bytes);
+    return typeof record === "string" || record.physicalOffset !== physicalOffset ? undefined : bytes;
+  }
+
+  /** The same, decoded. */
+  readMessage(physicalOffset: number): MessageRecord | undefined {
+    const bytes = this.readRecord(physicalOffset);
+    if (bytes === undefined) return undefined;
+    const record = decodeRecord(bytes);
+    return typeof record === "string" ? undefined : record;
+  }
+
+  /** Queue entry: where message `queueOffset` lies, and its tags code. */
+  queueEntry(
+    topic: string,
+    queueId: number,
+    queueOffset: number,
+  ): { physicalOffset: number; size: number; tagsCode: number } | undefined {
+    return this.#queues.get(topic, queueId)?.entry(queueOffset);
+  }
+
+  /** Store time of a message; -1 where it can't be read. */
+  storeTimestampOf(topic: string, queueId: number, queueOffset: number): number {
+    const entry = this.queueEntry(topic, queueId, queueOffset);
+    return entry === undefined ? -1 : this.#reader.storeTimestampAt(entry.physicalOffset);
+  }
+
+  /** Store time of the oldest message of a queue; -1 where it has none. */
+  earliestTimestampOf(topic: string, queueId: number): number {
+    return this.storeTimestampOf(topic, queueId, this.minOffset(topic, queueId));
+  }
+
+  /** Store time of the oldest message of the log; -1 in an empty one. */
+  earliestTimestamp(): number {
+    return this.#log.minOffset === this.#log.appendedOffset
+      ? -1
+      : this.#reader.storeTimestampAt(this.#log.minOffset);
+  }
+
+  /** Queue offset of the first message stored at or after a time (LOWER), or the last at or before it (UPPER). */
+  offsetByTime(topic: string, queueId: number, timestampMs: number, boundary: TimeBoundary): number {
+    const queue = this.#queues.get(topic, queueId);
+    if (queue === undefined) return 0;
+    return offsetByTime(
+      queue,
+      (entry) => this.#reader.storeTimestampAt(entry.physicalOffset),
+      timestampMs,
+      boundary,
+    );
+  }
+
+  /** Messages by key (unique key included), oldest first. Keys may collide: the asker compares them. */
+  queryByKey(topic: string, key: string, maxCount: number, beginMs: number, endMs: number): KeyQueryResult {
+    const index = this.#index;
+    if (index === undefined) return { records: [], lastUpdateTimestampMs: 0, lastUpdatePhysicalOffset: 0 };
+    const offsets = index.query(topic, key, maxCount, beginMs, endMs);
+    const records = offsets.map((offset) => this.readRecord(offset)).filter((record) => record !== undefined);
+    return {
+      records,
+      lastUpdateTimestampMs: index.lastUpdateTimestampMs,
+      lastUpdatePhysicalOffset: index.lastUpdatePhysicalOffset,
+    };
+  }
+
+  // Topics and files
+
+  /** Topics that have queues. */
+  topics(): string[] {
+    return this.#queues.topics();
+  }
+
+  /** Ids of a topic's queues that hold or held messages. */
+  queueIdsOf(topic: string): number[] {
+    return this.#queues.queuesOf(topic).map((queue) => queue.queueId);
+  }
+
+  /** Forgets a topic's queues; their messages stay in the log until their files expire. */
+  deleteTopic(topic: string): void {
+    for (const queue of this.#queues.queuesOf(topic)) {
+      this.#dirtyQueues.delete(queue);
+      this.#unsyncedQueues.delete(queue);
+    }
+    this.#queues.delete(topic);
+  }
+
+  /** From now on, expired log files are deleted at any hour, for some rounds. */
+  deleteExpiredFiles(): void {
+    this.#cleaner.deleteAtNextRounds();
+  }
+
+  /** How full the disks are, in percent. */
+  diskUse(): { commitLogPercent: number; consumeQueuePercent: number } {
+    return this.#disk.use();
+  }
+
+  /** Writes and flushes everything, so that the next start is a clean one, and gives the directory back. */
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    const hadFailed = this.#refusal?.reason === "SYNC_FAILED" || this.#refusal?.reason === "WRITE_FAILED";
+    this.#refusal = { reason: "SHUT_DOWN", message: "the store is shut down" };
+    for (const timer of this.#timers) timer.cancel();
+    await this.#background;
+    try {
+      this.#endTurn();
+      await this.#flusher.stop();
+      this.#onFlushed();
+      await this.#flushDerived(true);
+      await this.#index?.close();
+      if (!hadFailed) this.directory.markClean();
+    } catch (error) {
+      logger.error("the store could not be closed cleanly; the next start will check it: {error}", { error });
+    } finally {
+      this.#open.closeAll();
+      this.directory.release();
+    }
+  }
+
+  #checkWritable(): void {
+    if (this.#refusal !== undefined) {
+      throw new StoreRefusedError(this.#refusal.reason, this.#refusal.message);
+    }
+  }
+
+  #measure(draft: MessageDraft): RecordLengths {
+    const lengths = measureRecord(draft);
+    const { maxMessageBytes } = this.#options;
+    if (draft.body.length > maxMessageBytes) {
+      throw new MessageIllegalError(
+        `the body has ${draft.body.length} bytes, at most ${maxMessageBytes} are allowed`,
+      );
+    }
+    if (lengths.propertiesBytes > MAX_PROPERTIES_BYTES) {
+      throw new MessageIllegalError(
+        `the properties have ${lengths.propertiesBytes} bytes, at most ${MAX_PROPERTIES_BYTES} are allowed`,
+      );
+    }
+    const maxTopicBytes = draft.topic.startsWith("%RETRY%") ? MAX_RETRY_TOPIC_BYTES : MAX_TOPIC_BYTES;
+    if (lengths.topicBytes > maxTopicBytes) {
+      throw new MessageIllegalError(
+        `the topic has ${lengths.topicBytes} bytes, at most ${maxTopicBytes} are allowed`,
+      );
+    }
+    if (lengths.totalBytes > this.#log.maxRecordBytes) {
+      throw new MessageIllegalError(
+        `the message is longer than a CommitLog file of ${this.#log.fileBytes} bytes`,
+      );
+    }
+    return lengths;
+  }
+
+  #appendMeasured(draft: MessageDraft, lengths: RecordLengths): Appended {
+    const queue = this.#queues.getOrCreate(draft.topic, draft.queueId);
+    const nowMs = this.#clock.nowMs();
+    const storeTimestampMs = nowMs > this.#lastStoreTimestampMs ? nowMs : this.#lastStoreTimestampMs;
+    const queueOffset = queue.nextOffset;
+    let physicalOffset: number;
+    try {
+      physicalOffset = this.#log.append(draft, lengths, queueOffset, storeTimestampMs);
+    } catch (error) {
+      throw this.#onWriteFailed(error);
+    }
+    this.#lastStoreTimestampMs = storeTimestampMs;
+    queue.nextOffset = queueOffset + 1;
+    const properties = draft.propertyMap;
+    this.#dispatcher.add({
+      queue,
+      queueOffset,
+      physicalOffset,
+      bytes: lengths.totalBytes,
+      tagsCode: queueTagsCode(draft.topic, properties, storeTimestampMs, this.#options.delayLevelsMs),
+      storeTimestampMs,
+      uniqueKey: properties.get(Property.UNIQ_KEY),
+      keys: properties.get(Property.KEYS),
+    });
+    this.#scheduleTurn();
+    return { physicalOffset, queueOffset, endOffset: physicalOffset + lengths.totalBytes, storeTimestampMs };
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isTurnScheduled) return;
+    this.#isTurnScheduled = true;
+    atEndOfTurn("write", this.#endTurn);
+  }
+
+  #endTurn = (): void => {
+    this.#isTurnScheduled = false;
+    try {
+      this.#log.write();
+    } catch (error) {
+      this.#onWriteFailed(error);
+    }
+    if (this.#options.flushMode === "SYNC" && this.#log.writtenOffset > this.#log.flushedOffset) {
+      this.#flusher.request();
+    }
+    this.#advance();
+  };
+
+  #onFlushed(): void {
+    if (this.#options.flushMode === "SYNC") this.#advance();
+    else for (const listener of this.#watermarkListeners) listener();
+  }
+
+  /** Shows consumers what they may see now, then lets who waits for a watermark look at it. */
+  #advance(): void {
+    const isSync = this.#options.flushMode === "SYNC";
+    this.#dispatcher.dispatchUpTo(isSync ? this.#log.flushedOffset : this.#log.writtenOffset);
+    for (const listener of this.#watermarkListeners) listener();
+  }
+
+  /** What this turn appended is not stored: take it back, tell who waits, and refuse until there is hope. */
+  #onWriteFailed(error: unknown): StoreRefusedError {
+    const code = (error as { code?: string }).code;
+    const isFull = code === "ENOSPC" || code === "EDQUOT";
+    const reason = isFull ? "DISK_FULL" : "WRITE_FAILED";
+    const message = isFull
+      ? "the disk of the CommitLog is full"
+      : `the CommitLog can't be written: ${(error as Error).message}`;
+    logger.error("{message}", { message });
+    const refused = new StoreRefusedError(reason, message, { cause: error });
+    this.#dispatcher.drop(this.#log.writtenOffset);
+    this.#refuse(reason, message);
+    try {
+      this.#log.dropUnwritten();
+      if (isFull) this.#clock.after(RETRY_WRITE_MS, () => this.#accept("DISK_FULL"));
+    } catch (error) {
+      this.#refuse(
+        "WRITE_FAILED",
+        `the CommitLog can't be cut after a failed write: ${(error as Error).message}`,
+      );
+    }
+    for (const listener of this.#lossListeners) listener(this.#log.writtenOffset, refused);
+    return refused;
+  }
+
+  /** A sync that failed may have lost pages for good: nothing is acknowledged any more. */
+  #onSyncFailed(error: unknown): void {
+    const message = `flushing the CommitLog failed, so nothing is stored until a restart has checked it: ${
+      (error as Error).message
+    }`;
+    logger.error("{message}", { message });
+    this.#refuse("SYNC_FAILED", message);
+    const refused = new StoreRefusedError("SYNC_FAILED", message, { cause: error });
+    for (const listener of this.#lossListeners) listener(this.#log.flushedOffset, refused);
+  }
+
+  #refuse(reason: RefusalReason, message: string): void {
+    if (!this.#isClosing) this.#refusal = { reason, message };
+  }
+
+  #accept(reason: RefusalReason): void {
+    if (this.#refusal?.reason === reason) this.#refusal = undefined;
+  }
+
+  /** Runs one piece of background work after the other; a failure is logged and tried again next time. */
+  #inBackground(work: () => Promise<void>): void {
+    if (this.#isClosing) return;
+    this.#background = this.#background.then(work).catch((error) => {
+      logger.error("background work of the store failed: {error}", { error });
+    });
+  }
+
+  /** Writes queues and index; thoroughly: makes them durable, and then says so in the checkpoint. */
+  async #flushDerived(thoroughly = false): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#lastThoroughMs >= this.#options.consumeQueueFlushThoroughIntervalMs) thoroughly = true;
+    const timestampMs = this.#dispatcher.dispatchedTimestampMs;
+    await this.#eachSliced(this.#dirtyQueues, (queue) => {
+      queue.write();
+      this.#dirtyQueues.delete(queue);
+      this.#unsyncedQueues.add(queue);
+    });
+    await this.#index?.flush();
+    if (!thoroughly) return;
+    this.#lastThoroughMs = nowMs;
+    for (const queue of [...this.#unsyncedQueues]) {
+      this.#unsyncedQueues.delete(queue);
+      try {
+        await queue.sync();
+      } catch (error) {
+        this.#unsyncedQueues.add(queue);
+        throw error;
+      }
+    }
+    if (timestampMs === 0) return;
+    await this.#flusher.flushed();
+    this.#checkpoint.update({
+      physicMsgTimestampMs: timestampMs,
+      logicsMsgTimestampMs: timestampMs,
+      confirmPhysicalOffset: this.#dispatcher.dispatchedOffset,
+    });
+    await this.#checkpoint.flush();
+  }
+
+  async #eachSliced<T>(items: Iterable<T>, work: (item: T) => void): Promise<void> {
+    let startMs = performance.now();
+    for (const item of [...items]) {
+      work(item);
+      if (performance.now() - startMs < SLICE_MS) continue;
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      startMs = performance.now();
+    }
+  }
+
+  async #clean(): Promise<void> {
+    const state = this.#disk.check();
+    if (state.isFull && this.#refusal === undefined) {
+      this.#refuse("DISK_FULL", state.message);
+      logger.error("{message}", { message: state.message });
+    } else if (!state.isFull) {
+      this.#accept("DISK_FULL");
+    }
+    if (!this.#cleaner.isDue(state)) return;
+    let deleted = 0;
+    while (deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state)) {
+      deleted++;
+      const pauseMs = this.#options.commitLogDeletePauseMs;
+      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+    }
+    if (deleted > 0) await this.#dropExpiredEntries();
+  }
+
+  /** Queues and index follow the log's new start. */
+  async #dropExpiredEntries(): Promise<void> {
+    const minOffset = this.#log.minOffset;
+    await this.#eachSliced(this.#queues.all(), (queue) => {
+      queue.correctMinOffset(minOffset);
+      queue.deleteExpiredFiles();
+    });
+    this.#index?.deleteBefore(minOffset);
+  }
+}
