@@ -18,9 +18,14 @@ export type HandlerTable = ReadonlyMap<number, Handler>;
 /** A request on its way through the rooms. */
 export class Request {
   #answered = false;
-  #onAnswered: (() => void) | undefined;
+  #onAnswered: ((request: Request) => void) | undefined;
 
-  constructor(readonly command: Command, readonly connection: Connection, onAnswered?: () => void) {
+  /** `onAnswered` is called once, when this is answered or released. */
+  constructor(
+    readonly command: Command,
+    readonly connection: Connection,
+    onAnswered?: (request: Request) => void,
+  ) {
     this.#onAnswered = onAnswered;
   }
 
@@ -59,6 +64,6 @@ export class Request {
   release(): void {
     const onAnswered = this.#onAnswered;
     this.#onAnswered = undefined;
-    onAnswered?.();
+    onAnswered?.(this);
   }
 }
