@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a message may ask for, checked before anything is stored. Kinds of messages that are not built are
+ * refused here: a half message must never be delivered as a plain one, nor a timed one at once.
+ */
+import { Property } from "../protocol/properties.ts";
+import { ResponseCode } from "../protocol/response_code.ts";
+import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
+import { RemotingError } from "../remoting/remoting_error.ts";
+import { delayLevelOf, TIMER_REQUESTS } from "./delay_levels.ts";
+
+/**
+ * A consumer that sends back a message of a transaction keeps its TRAN_MSG: with a delay and a count of tries
+ * it is a retry, not a half message. [RMQ SendMessageProcessor.sendMessage]
+ * @throws RemotingError NO_PERMISSION or MESSAGE_ILLEGAL
+ */
+export function requireBuiltKind(
+  sysFlag: number,
+  reconsumeTimes: number,
+  properties: ReadonlyMap<string, string>,
+): void {
+  const isRetry = reconsumeTimes > 0 && delayLevelOf(properties) > 0;
+  const isHalf = !isRetry && isTrue(properties.get(Property.TRANSACTION_PREPARED));
+  const transaction = sysFlag & TRANSACTION_MASK;
+  if (isHalf || (transaction !== 0 && !isRetry)) {
+    throw new RemotingError(
+      ResponseCode.NO_PERMISSION,
+      "the broker does not take transactional messages: transactions are not built yet",
+    );
+  }
+  if (properties.has(Property.INNER_MULTI_DISPATCH)) {
+    throw illegal("INNER_MULTI_DISPATCH (dispatch to several queues) is not built yet");
+  }
+  if (properties.has(Property.INNER_NUM) || (sysFlag & (SysFlag.INNER_BATCH | SysFlag.NEED_UNWRAP)) !== 0) {
+    throw illegal("inner batches are not built yet");
+  }
+  if (delayLevelOf(properties) > 0) return;
+  const timer = TIMER_REQUESTS.find((name) => properties.has(name));
+  if (timer !== undefined) {
+    throw illegal(`${timer}: delivery at any time is not built yet; use a delay level (property DELAY)`);
+  }
+}
+
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && value.toLowerCase() === "true";
+}
+
+function illegal(remark: string): RemotingError {
+  return new RemotingError(ResponseCode.MESSAGE_ILLEGAL, `the message is illegal: ${remark}`);
+}

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/** SEND_MESSAGE (10), SEND_MESSAGE_V2 (310), SEND_BATCH_MESSAGE (320). [RMQ SendMessageProcessor] */
+import type { Clock } from "../../base/clock.ts";
+import { decodeBatch } from "../../protocol/batch_body.ts";
+import type { GroupConfig } from "../../protocol/bodies/subscription_group.ts";
+import { type TopicConfig, TopicSysFlag } from "../../protocol/bodies/topic_config.ts";
+import { decodeSendV1, decodeSendV2, type SendRequest } from "../../protocol/headers/send.ts";
+import { createUniqueKey, offsetMessageId } from "../../protocol/message_id.ts";
+import {
+  appendProperty,
+  encodeProperties,
+  parseProperties,
+  Property,
+  removeProperty,
+} from "../../protocol/properties.ts";
+import { RequestCode } from "../../protocol/request_code.ts";
+import { ResponseCode } from "../../protocol/response_code.ts";
+import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
+import type { Fields } from "../../protocol/header.ts";
+import type { Response } from "../../remoting/command.ts";
+import { RemotingError } from "../../remoting/remoting_error.ts";
+import { type Handler, LATER, type Request } from "../../remoting/request.ts";
+import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
+import { delayLevelOf, withDelay } from "../delay_levels.ts";
+import { requireBuiltKind } from "../draft_rules.ts";
+import type { Outcome } from "../durability.ts";
+import { asRemotingError, sendAnswer } from "../put_outcome.ts";
+import {
+  dlqTopicOf,
+  isForbiddenToSend,
+  isRetryTopic,
+  requireTopicName,
+  RETRY_PREFIX,
+} from "../topic_name.ts";
+import type { NewTopic } from "../topics.ts";
+
+export interface SendOptions {
+  store: {
+    append(draft: MessageDraft): Appended;
+    appendBatch(drafts: readonly MessageDraft[]): Appended[];
+  };
+  durability: { when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void };
+  topics: {
+    get(topic: string): TopicConfig | undefined;
+    createForSend(
+      topic: string,
+      defaultTopic: string,
+      queueCount: number,
+      topicSysFlag: number,
+    ): TopicConfig | undefined;
+    createForSendBack(topic: string, wish: NewTopic): TopicConfig | undefined;
+  };
+  groups: { find(group: string): GroupConfig | undefined };
+  /** Whether any queue of the group is locked by a member, which tells an ordered group. */
+  hasLocks: (group: string) => boolean;
+  statistics: SendStatistics;
+  clock: Clock;
+  /** As stored in messages and message ids: the address that clients are given. */
+  storeHost: StoredHost;
+  clusterName: string;
+  delayLevelCount: number;
+  /** What may change while the broker runs. */
+  settings: () => SendSettings;
+}
+
+export interface SendSettings {
+  readonly brokerPermission: number;
+  readonly acceptSendsFromMs: number;
+  readonly regionId: string;
+  readonly traceOn: boolean;
+}
+
+export interface SendStatistics {
+  onStored(topic: string, messageCount: number, byteCount: number): void;
+  onRefused(): void;
+  onDeadLetter(topic: string, group: string): void;
+}
+
+const WRITE = 2;
+const MAX_BATCH_TOPIC_LENGTH = 127;
+
+export function sendHandlers(options: SendOptions): [number, Handler][] {
+  const sender = new Sender(options);
+  return [
+    [RequestCode.SEND_MESSAGE, (request) => sender.handle(request, decodeSendV1(request.fields))],
+    [RequestCode.SEND_MESSAGE_V2, (request) => sender.handle(request, decodeSendV2(request.fields))],
+    [RequestCode.SEND_BATCH_MESSAGE, (request) => {
+      const send = decodeSendV2(request.fields);
+      send.batch = true;
+      return sender.handle(request, send);
+    }],
+  ];
+}
+
+class Sender {
+  #options: SendOptions;
+
+  constructor(options: SendOptions) {
+    this.#options = options;
+  }
+
+  handle(request: Request, send: SendRequest): typeof LATER | Response {
+    try {
+      if (send.batch) this.#sendBatch(request, send);
+      else this.#sendOne(request, send);
+      return LATER;
+    } catch (error) {
+      const told = asRemotingError(error);
+      this.#options.statistics.onRefused();
+      if (!(told instanceof RemotingError)) throw told;
+      return { code: told.code, remark: told.remark, fields: this.#commonFields() };
+    }
+  }
+
+  #sendOne(request: Request, send: SendRequest): void {
+    const body = requireBody(request);
+    const propertyMap = parseProperties(send.properties);
+    const { queueId } = this.#checkTarget(send);
+    requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
+    let draft = this.#draft(request, send, queueId, body, propertyMap);
+    if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
+    draft = withDelay(draft, this.#options.delayLevelCount);
+    const { physicalOffset, queueOffset, endOffset } = this.#options.store.append(draft);
+    this.#options.statistics.onStored(send.topic, 1, endOffset - physicalOffset);
+    const fields = this.#commonFields();
+    fields.msgId = offsetMessageId(this.#options.storeHost, physicalOffset);
+    fields.queueId = String(queueId);
+    fields.queueOffset = String(queueOffset);
+    fields.transactionId = draft.propertyMap.get(Property.UNIQ_KEY)!;
+    this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields);
+  }
+
+  #sendBatch(request: Request, send: SendRequest): void {
+    const body = requireBody(request);
+    const { topic } = send;
+    if (topic.length > MAX_BATCH_TOPIC_LENGTH) {
+      throw illegal(`the topic of a batch is longer than ${MAX_BATCH_TOPIC_LENGTH} characters`);
+    }
+    if (isRetryTopic(topic)) throw illegal("a batch can't be sent to a retry topic");
+    const { queueId } = this.#checkTarget(send);
+    const outer = parseProperties(send.properties);
+    requireBuiltKind(send.sysFlag, send.reconsumeTimes, outer);
+    if (delayLevelOf(outer) > 0) throw illegal("a batch can't be delayed");
+    const drafts = decodeBatch(body).map((part) => {
+      const propertyMap = parseProperties(part.properties);
+      requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
+      const draft = this.#plainDraft(request, send, queueId, part.body, part.properties, propertyMap);
+      draft.flag = part.flag;
+      return draft;
+    });
+    if (drafts.length === 0) throw illegal("the batch holds no message");
+    const appended = this.#options.store.appendBatch(drafts);
+    const { endOffset } = appended[appended.length - 1];
+    this.#options.statistics.onStored(topic, drafts.length, endOffset - appended[0].physicalOffset);
+    const fields = this.#commonFields();
+    const { storeHost } = this.#options;
+    fields.msgId = appended.map(({ physicalOffset }) => offsetMessageId(storeHost, physicalOffset)).join(",");
+    fields.queueId = String(queueId);
+    fields.queueOffset = String(appended[0].queueOffset);
+    this.#acknowledge(request, endOffset, mayWait(outer), fields);
+  }
+
+  #acknowledge(request: Request, endOffset: number, mayWait: boolean, fields: Fields): void {
+    const stored: Response = { code: ResponseCode.SUCCESS, fields };
+    this.#options.durability.when(endOffset, mayWait, (outcome) => {
+      request.respond(outcome === "STORED" ? stored : sendAnswer(outcome, stored));
+    });
+  }
+
+  /** Who may send what where; makes the topic if that is allowed. */
+  #checkTarget(send: SendRequest): { queueId: number } {
+    const { topic } = send;
+    const { brokerPermission, acceptSendsFromMs } = this.#options.settings();
+    if (acceptSendsFromMs > this.#options.clock.nowMs()) {
+      throw new RemotingError(
+        ResponseCode.SYSTEM_ERROR,
+        `the broker does not take messages before ${new Date(acceptSendsFromMs).toISOString()}`,
+      );
+    }
+    if ((brokerPermission & WRITE) === 0) {
+      throw new RemotingError(
+        ResponseCode.NO_PERMISSION,
+        "the broker may not be written to (brokerPermission)",
+      );
+    }
+    let config = this.#options.topics.get(topic);
+    if (config === undefined || isForbiddenToSend(topic)) {
+      requireTopicName(topic);
+      if (isForbiddenToSend(topic)) {
+        throw new RemotingError(ResponseCode.NO_PERMISSION, `sending to the topic [${topic}] is forbidden`);
+      }
+      config = this.#createTopic(send);
+    }
+    const queueCount = Math.max(config.readQueueNums, config.writeQueueNums);
+    if (send.queueId >= queueCount) {
+      throw new RemotingError(
+        ResponseCode.INVALID_PARAMETER,
+        `request queueId[${send.queueId}] is illegal: the topic ${topic} has ${queueCount} queues`,
+      );
+    }
+    const queueId = send.queueId < 0 ? Math.floor(Math.random() * config.writeQueueNums) : send.queueId;
+    return { queueId };
+  }
+
+  #createTopic(send: SendRequest): TopicConfig {
+    const { topic, defaultTopic, defaultTopicQueueNums, unitMode } = send;
+    const isRetry = isRetryTopic(topic);
+    const topicSysFlag = !unitMode ? 0 : isRetry ? TopicSysFlag.UNIT_SUB : TopicSysFlag.UNIT;
+    const { topics } = this.#options;
+    const made = topics.createForSend(topic, defaultTopic, defaultTopicQueueNums, topicSysFlag) ??
+      (isRetry ? topics.createForSendBack(topic, { queueCount: 1, perm: 6, topicSysFlag }) : undefined);
+    if (made !== undefined) return made;
+    throw new RemotingError(
+      ResponseCode.TOPIC_NOT_EXIST,
+      `topic[${topic}] not exist, apply first please! See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.`,
+    );
+  }
+
+  /** A message to a retry topic comes from a consumer; one that was tried too often goes to the dead letters. */
+  #checkRetry(draft: MessageDraft, send: SendRequest, version: number): MessageDraft {
+    const groupName = send.topic.slice(RETRY_PREFIX.length);
+    const group = this.#options.groups.find(groupName);
+    if (group === undefined) {
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+        `subscription group not exist, ${groupName}`,
+      );
+    }
+    const max = version >= MAX_RECONSUME_SINCE && send.maxReconsumeTimes !== undefined
+      ? send.maxReconsumeTimes
+      : group.retryMaxTimes;
+    if (send.reconsumeTimes <= max && !this.#options.hasLocks(groupName)) return draft;
+    const topic = dlqTopicOf(groupName);
+    const made = this.#options.topics.createForSendBack(topic, { queueCount: 1, perm: 6 });
+    if (made === undefined) {
+      throw new RemotingError(ResponseCode.SYSTEM_ERROR, `the topic ${topic} can't be made`);
+    }
+    this.#options.statistics.onDeadLetter(send.topic, groupName);
+    const propertyMap = new Map(draft.propertyMap);
+    propertyMap.delete(Property.DELAY);
+    return { ...draft, topic, queueId: 0, propertyMap, properties: encodeProperties(propertyMap) };
+  }
+
+  #draft(
+    request: Request,
+    send: SendRequest,
+    queueId: number,
+    body: Uint8Array,
+    propertyMap: Map<string, string>,
+  ): MessageDraft {
+    const { regionId, traceOn } = this.#options.settings();
+    let { properties } = send;
+    const set = (name: string, value: string) => {
+      if (propertyMap.has(name)) properties = removeProperty(properties, name);
+      properties = appendProperty(properties, name, value);
+      propertyMap.set(name, value);
+    };
+    if (propertyMap.delete(Property.POP_CK)) properties = removeProperty(properties, Property.POP_CK);
+    set(Property.MSG_REGION, regionId);
+    set(Property.TRACE_ON, String(traceOn));
+    if (!propertyMap.has(Property.UNIQ_KEY)) {
+      set(Property.UNIQ_KEY, createUniqueKey(this.#options.storeHost.ip, this.#options.clock.nowMs()));
+    }
+    set(Property.CLUSTER, this.#options.clusterName);
+    return this.#plainDraft(request, send, queueId, body, properties, propertyMap);
+  }
+
+  #plainDraft(
+    request: Request,
+    send: SendRequest,
+    queueId: number,
+    body: Uint8Array,
+    properties: string,
+    propertyMap: ReadonlyMap<string, string>,
+  ): MessageDraft {
+    return {
+      topic: send.topic,
+      queueId,
+      flag: send.flag,
+      sysFlag: send.sysFlag & ~(TRANSACTION_MASK | SysFlag.MULTI_TAGS),
+      bornTimestampMs: send.bornTimestamp,
+      bornHost: request.connection.remote,
+      storeHost: this.#options.storeHost,
+      reconsumeTimes: send.reconsumeTimes,
+      preparedTransactionOffset: 0,
+      body,
+      properties,
+      propertyMap,
+    };
+  }
+
+  #commonFields(): Fields {
+    const { regionId, traceOn } = this.#options.settings();
+    return { MSG_REGION: regionId, TRACE_ON: String(traceOn) };
+  }
+}
+
+/** Since this version consumers send a maximum of their own. [RMQ MQVersion.V3_4_9] */
+const MAX_RECONSUME_SINCE = 121;
+
+/** Absent means that the sender waits for the flush. */
+function mayWait(properties: ReadonlyMap<string, string>): boolean {
+  const wait = properties.get(Property.WAIT);
+  return wait === undefined || wait.toLowerCase() === "true";
+}
+
+/** A frame can't tell an empty body from none; Apache 5.x refuses both with SYSTEM_ERROR. */
+function requireBody(request: Request): Uint8Array {
+  if (request.body !== null) return request.body;
+  throw new RemotingError(ResponseCode.SYSTEM_ERROR, "the message has no body");
+}
+
+function illegal(remark: string): RemotingError {
+  return new RemotingError(ResponseCode.MESSAGE_ILLEGAL, `the message is illegal: ${remark}`);
+}
