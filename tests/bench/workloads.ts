@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the peers are measured with: each workload is one run of the generator, on topics of its own. */
+
+export type FlushMode = "ASYNC_FLUSH" | "SYNC_FLUSH";
+
+export interface Workload {
+  /** As in the table and for `--only`. */
+  readonly name: string;
+  readonly flush: FlushMode;
+  /** How messages are sent, or read, while measuring. */
+  readonly kind: "send" | "consume" | "e2e";
+  readonly connections: number;
+  /** Requests in flight per connection. */
+  readonly window: number;
+  readonly bodyBytes: number;
+  /** Messages per request. */
+  readonly batch: number;
+  /** Messages per second; undefined: as fast as answers come. */
+  readonly rate?: number;
+}
+
+/** Bodies unless a workload says otherwise. */
+const BODY_BYTES = 256;
+
+export const WORKLOADS: readonly Workload[] = [
+  send("1x1", 1, 1),
+  send("1x64", 1, 64),
+  send("8x64", 8, 64),
+  send("64x1", 64, 1),
+  { ...send("8x64-1KiB", 8, 64), bodyBytes: 1024 },
+  { ...send("batch-32", 8, 4), batch: 32 },
+  { ...send("backlog", 8, 1), kind: "consume" },
+  { ...send("e2e-5000", 1, 1024), kind: "e2e", rate: 5000 },
+  { ...send("sync-1x1", 1, 1), flush: "SYNC_FLUSH" },
+  { ...send("sync-64x1", 64, 1), flush: "SYNC_FLUSH" },
+  { ...send("sync-8x64", 8, 64), flush: "SYNC_FLUSH" },
+];
+
+function send(name: string, connections: number, window: number): Workload {
+  return { name, flush: "ASYNC_FLUSH", kind: "send", connections, window, bodyBytes: BODY_BYTES, batch: 1 };
+}
+
+/** What the table says about a workload. */
+export function describe(workload: Workload): string {
+  const { kind, connections, window, bodyBytes, batch, rate, flush } = workload;
+  const size = bodyBytes % 1024 === 0 ? `${bodyBytes / 1024} KiB` : `${bodyBytes} B`;
+  if (kind === "consume") return `read a backlog, ${connections} connections, ${size}`;
+  if (kind === "e2e") return `end to end at ${rate} msgs/s, ${size}`;
+  const messages = batch === 1 ? size : `batches of ${batch} × ${size}`;
+  return `${connections} × ${window}, ${messages}${flush === "SYNC_FLUSH" ? ", SYNC_FLUSH" : ""}`;
+}
