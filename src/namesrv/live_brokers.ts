@@ -73,6 +73,12 @@ export class LiveBrokers {
     this.#release(key, entry);
   }
 
+  /** Forgets everybody, without giving them up. */
+  clear(): void {
+    this.#entries.clear();
+    this.#keysByConnection.clear();
+  }
+
   /** Gives up those that were silent for too long, and closes connections that no other broker uses. */
   expire(): void {
     const nowMs = this.#clock.monotonicMs();

@@ -166,6 +166,17 @@ export class RouteTable {
     this.#live.expire();
   }
 
+  /** Forgets everything, without giving anybody up: what is closed afterwards means nothing. */
+  clear(): void {
+    this.#live.clear();
+    this.#filterServers.clear();
+    this.#mappings.clear();
+    this.#topics.clear();
+    this.#brokerNamesByCluster.clear();
+    this.#groups.clear();
+    this.#revision++;
+  }
+
   /** Where a topic is; undefined if nowhere. To be read before the table changes again. */
   route(topic: string): TopicRouteData | undefined {
     const queues = this.#topics.get(topic);

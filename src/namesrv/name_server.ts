@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import { type Clock, systemClock } from "../base/clock.ts";
+import { formatAddress } from "../remoting/connection.ts";
+import { RemotingClient } from "../remoting/client.ts";
+import { Dispatch } from "../remoting/dispatch.ts";
+import { RemotingServer } from "../remoting/server.ts";
+import { brokerHandlers } from "./handlers/brokers.ts";
+import { clusterHandlers } from "./handlers/cluster.ts";
+import { configHandlers, type ConfigText } from "./handlers/config.ts";
+import { kvHandlers } from "./handlers/kv.ts";
+import { routeHandlers, type RouteSettings } from "./handlers/routes.ts";
+import { topicHandlers, type TopicListSettings } from "./handlers/topics.ts";
+import { KvTable } from "./kv_table.ts";
+import { tellMinBrokerId } from "./min_id_notice.ts";
+import { RouteTable } from "./route_table.ts";
+
+export interface NameServerSettings extends RouteSettings, TopicListSettings {
+  /** Read at the start only, like the three after it. */
+  readonly bindAddress: string;
+  /** 0 lets the system choose. */
+  readonly listenPort: number;
+  readonly connectionMaxIdleMs: number;
+  readonly brokerScanIntervalMs: number;
+  readonly kvTableFile: string;
+  /** Answers to registrations carry the order configuration. */
+  readonly orderConfigToBrokers: boolean;
+  /** A registration removes the broker's topics that it does not name. */
+  readonly deleteTopicsByRegistration: boolean;
+  /** Brokers are told when the smallest id of their group changes. */
+  readonly notifyMinBrokerIdChanged: boolean;
+}
+
+export interface NameServerOptions {
+  clock?: Clock;
+  /** Absent: requests to see or change the configuration are not supported. */
+  config?: ConfigText;
+}
+
+export interface NameServer {
+  /** `host:port` that it listens on. */
+  readonly address: string;
+  readonly port: number;
+  /** Other settings from now on, but for those that are read at the start. */
+  applySettings(settings: NameServerSettings): void;
+  /** Closes the port and all connections. */
+  stop(): Promise<void>;
+}
+
+/** @throws Error when the key-value file can't be read or the port can't be had */
+export async function startNameServer(
+  settings: NameServerSettings,
+  options: NameServerOptions = {},
+): Promise<NameServer> {
+  const clock = options.clock ?? systemClock;
+  let current = settings;
+  const now = () => current;
+
+  const kv = new KvTable(settings.kvTableFile);
+  const client = new RemotingClient({ clock });
+  const routes = new RouteTable({
+    clock,
+    deleteTopicsByRegistration: () => current.deleteTopicsByRegistration,
+    onMinBrokerIdChange: (change) => {
+      if (current.notifyMinBrokerIdChanged) tellMinBrokerId(client, change);
+    },
+  });
+  const server = await RemotingServer.listen({
+    host: settings.bindAddress,
+    port: settings.listenPort,
+    clock,
+    idleTimeoutMs: settings.connectionMaxIdleMs,
+    dispatch: new Dispatch(
+      routeHandlers({ routes, kv, clock, settings: now }),
+      brokerHandlers(routes, kv, now),
+      topicHandlers(routes, now),
+      clusterHandlers(routes),
+      kvHandlers(kv),
+      options.config ? configHandlers(options.config) : new Map(),
+    ),
+  });
+  const scan = clock.every(settings.brokerScanIntervalMs, () => routes.expire());
+
+  return {
+    address: formatAddress({ host: settings.bindAddress, port: server.port }),
+    port: server.port,
+    applySettings(next) {
+      current = next;
+    },
+    async stop() {
+      scan.cancel();
+      routes.clear();
+      client.close();
+      await server.close();
+    },
+  };
+}
