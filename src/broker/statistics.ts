@@ -13,21 +13,15 @@ export interface ItemStats {
  * What this broker has taken in and given out: per topic, per group of a topic, and in all. [RMQ
  * BrokerStatsManager, BrokerStats]
  *
- * Nothing is kept over a restart. A handler looks a counter up once per request and hands it back:
- *
- * ```ts
- * statistics.onStored(statistics.topicStats(topic), messageCount, byteCount);
- * statistics.onDelivered(statistics.groupStats(topic, group), messageCount, byteCount);
- * ```
- *
- * A counter outlives its topic in no table: after `removeTopic` a kept one counts for nobody.
+ * Nothing is kept over a restart, and nothing of topics and groups that are removed. Only names of topics and
+ * groups that exist may be counted for: clients choose names, and every name costs memory.
  */
 export class Statistics {
   /** All that was put and got, and the part of it that does not belong to system topics. */
-  readonly put: Tally = new Tally();
-  readonly got: Tally = new Tally();
-  readonly putByUsers: Tally = new Tally();
-  readonly gotByUsers: Tally = new Tally();
+  readonly put = new Tally();
+  readonly got = new Tally();
+  readonly putByUsers = new Tally();
+  readonly gotByUsers = new Tally();
   /** Times that a message was refused by the store. */
   putFailedTimes = 0;
   /** Reads that found something, and that found nothing. */
@@ -65,52 +59,41 @@ export class Statistics {
     for (const timer of this.#timers.splice(0)) timer.cancel();
   }
 
-  /** The counter of a topic, made when it is first asked for. */
-  topicStats(topic: string): TopicStats {
-    let stats = this.#topics.get(topic);
-    if (stats === undefined) {
-      stats = new TopicStats(this.#isSystemTopic(topic));
-      this.#topics.set(topic, stats);
-    }
-    return stats;
-  }
-
-  /** The counter of a group's reads of a topic, made when it is first asked for. */
-  groupStats(topic: string, group: string): GroupStats {
-    let groups = this.#groups.get(topic);
-    if (groups === undefined) this.#groups.set(topic, groups = new Map());
-    let stats = groups.get(group);
-    if (stats === undefined) groups.set(group, stats = new GroupStats(this.#isSystemTopic(topic)));
-    return stats;
-  }
-
   /** A send (of one message or a batch) was stored. */
-  onStored(stats: TopicStats, messageCount: number, byteCount: number): void {
-    stats.times++;
-    stats.messages += messageCount;
-    stats.bytes += byteCount;
+  onStored(topic: string, messageCount: number, byteCount: number): void {
+    const stats = this.#topics.get(topic) ?? this.#addTopic(topic);
+    stats.add(messageCount, byteCount);
     this.put.add(messageCount, byteCount);
     if (!stats.isSystem) this.putByUsers.add(messageCount, byteCount);
   }
 
+  /** A send was not stored. */
+  onRefused(): void {
+    this.putFailedTimes++;
+  }
+
   /** A read gave messages to a group. */
-  onDelivered(stats: GroupStats, messageCount: number, byteCount: number): void {
-    stats.times++;
-    stats.messages += messageCount;
-    stats.bytes += byteCount;
+  onDelivered(topic: string, group: string, messageCount: number, byteCount: number): void {
+    const stats = this.#groups.get(topic)?.get(group) ?? this.#addGroup(topic, group);
+    stats.add(messageCount, byteCount);
     this.getFoundTimes++;
     this.got.add(messageCount, byteCount);
     if (!stats.isSystem) this.gotByUsers.add(messageCount, byteCount);
   }
 
+  /** A read found nothing. */
+  onMissed(): void {
+    this.getMissTimes++;
+  }
+
   /** A group gave a message of `topic` back to be tried again. */
   onSentBack(topic: string, group: string): void {
-    this.groupStats(topic, group).sentBack.add(1, 0);
+    this.#groupStats(topic, group).sentBack.add(1, 0);
   }
 
   /** A message of `topic` went to the dead letters of `group`. */
   onDeadLetter(topic: string, group: string): void {
-    this.groupStats(topic, group).deadLetters.add(1, 0);
+    this.#groupStats(topic, group).deadLetters.add(1, 0);
   }
 
   removeTopic(topic: string): void {
@@ -119,7 +102,9 @@ export class Statistics {
   }
 
   removeGroup(group: string): void {
-    for (const groups of this.#groups.values()) groups.delete(group);
+    for (const [topic, groups] of this.#groups) {
+      if (groups.delete(group) && groups.size === 0) this.#groups.delete(topic);
+    }
   }
 
   /**
@@ -143,6 +128,16 @@ export class Statistics {
     return stats.times === 0 ? undefined : stats.stats(groupItem);
   }
 
+  /** What was put into each topic since start; a live view. */
+  get topicCounts(): ReadonlyMap<string, Counts> {
+    return this.#topics;
+  }
+
+  /** What each group got, gave back and gave up since start, by topic and group; a live view. */
+  get groupCounts(): ReadonlyMap<string, ReadonlyMap<string, GroupCounts>> {
+    return this.#groups;
+  }
+
   /** Messages per second put into a topic, over the last minute. */
   topicPutTps(topic: string): number {
     return this.#topics.get(topic)?.stats("messages").minute.tps ?? 0;
@@ -157,6 +152,24 @@ export class Statistics {
   totals(): { yesterdayMorning: PutAndGot; todayMorning: PutAndGot; now: PutAndGot } {
     this.#passMidnight();
     return { yesterdayMorning: this.#yesterday, todayMorning: this.#today, now: this.#userTotals() };
+  }
+
+  #addTopic(topic: string): TopicStats {
+    const stats = new TopicStats(this.#isSystemTopic(topic));
+    this.#topics.set(topic, stats);
+    return stats;
+  }
+
+  #groupStats(topic: string, group: string): GroupStats {
+    return this.#groups.get(topic)?.get(group) ?? this.#addGroup(topic, group);
+  }
+
+  #addGroup(topic: string, group: string): GroupStats {
+    let groups = this.#groups.get(topic);
+    if (groups === undefined) this.#groups.set(topic, groups = new Map());
+    const stats = new GroupStats(this.#isSystemTopic(topic));
+    groups.set(group, stats);
+    return stats;
   }
 
   #sample(window: "minute" | "hour" | "day"): void {
@@ -182,6 +195,11 @@ export class Statistics {
   }
 }
 
+export interface GroupCounts extends Counts {
+  readonly sentBack: Counts;
+  readonly deadLetters: Counts;
+}
+
 export interface PutAndGot {
   readonly put: number;
   readonly got: number;
@@ -192,7 +210,7 @@ const HOUR_PERIOD_MS = 600_000;
 const DAY_PERIOD_MS = 3_600_000;
 
 /** Counts with windows of them. The windows are made when first sampled after something was counted. */
-export class Tally implements Counts {
+class Tally implements Counts {
   times = 0;
   messages = 0;
   bytes = 0;
@@ -227,16 +245,16 @@ export class Tally implements Counts {
 }
 
 /** Counts what was put into a topic. */
-export class TopicStats extends Tally {
+class TopicStats extends Tally {
   constructor(readonly isSystem: boolean) {
     super();
   }
 }
 
 /** Counts what a group got from a topic, and gave back. */
-export class GroupStats extends Tally {
-  readonly sentBack: Tally = new Tally();
-  readonly deadLetters: Tally = new Tally();
+class GroupStats extends Tally {
+  readonly sentBack = new Tally();
+  readonly deadLetters = new Tally();
 
   constructor(readonly isSystem: boolean) {
     super();

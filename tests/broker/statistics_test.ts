@@ -16,9 +16,8 @@ function started(clock = new ManualClock()) {
 
 test("an item's minute is what was counted within the last minute", () => {
   const { clock, statistics } = started();
-  const stats = statistics.topicStats("T");
-  statistics.onStored(stats, 30, 3000);
-  statistics.onStored(stats, 30, 3000);
+  statistics.onStored("T", 30, 3000);
+  statistics.onStored("T", 30, 3000);
   clock.advance(10 * SECOND);
   assert.deepEqual(statistics.view("TOPIC_PUT_NUMS", "T")!.minute, { sum: 60, tps: 6, avgpt: 30 });
   assert.deepEqual(statistics.view("TOPIC_PUT_SIZE", "T")!.minute, { sum: 6000, tps: 600, avgpt: 3000 });
@@ -32,7 +31,7 @@ test("an item's minute is what was counted within the last minute", () => {
 
 test("hour and day fill by samples of ten minutes and of an hour", () => {
   const { clock, statistics } = started();
-  statistics.onStored(statistics.topicStats("T"), 3600, 1);
+  statistics.onStored("T", 3600, 1);
   clock.advance(10 * MINUTE - 1);
   assert.equal(statistics.view("TOPIC_PUT_NUMS", "T")!.hour.sum, 0);
   clock.advance(1);
@@ -49,7 +48,7 @@ test("hour and day fill by samples of ten minutes and of an hour", () => {
 test("a group's reads, give-backs and dead letters are items of topic@group", () => {
   const { clock, statistics } = started();
   assert.equal(statistics.view("GROUP_GET_NUMS", "T@G"), undefined);
-  statistics.onDelivered(statistics.groupStats("T", "G"), 10, 500);
+  statistics.onDelivered("T", "G", 10, 500);
   clock.advance(10 * SECOND);
   assert.deepEqual(statistics.view("GROUP_GET_NUMS", "T@G")!.minute, { sum: 10, tps: 1, avgpt: 10 });
   assert.deepEqual(statistics.view("GROUP_GET_SIZE", "T@G")!.minute, { sum: 500, tps: 50, avgpt: 500 });
@@ -64,9 +63,9 @@ test("a group's reads, give-backs and dead letters are items of topic@group", ()
 
 test("the broker's items leave the average out, and those of users leave system topics out", () => {
   const { clock, statistics } = started();
-  statistics.onStored(statistics.topicStats("T"), 7, 70);
-  statistics.onStored(statistics.topicStats("SYS"), 3, 30);
-  statistics.onDelivered(statistics.groupStats("SYS", "G"), 2, 20);
+  statistics.onStored("T", 7, 70);
+  statistics.onStored("SYS", 3, 30);
+  statistics.onDelivered("SYS", "G", 2, 20);
   clock.advance(10 * SECOND);
   assert.deepEqual(statistics.view("BROKER_PUT_NUMS", "C")!.minute, { sum: 10, tps: 1, avgpt: 0 });
   assert.equal(statistics.view("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "C")!.minute.sum, 7);
@@ -87,8 +86,8 @@ test("names that are no items are not found, those of Object's members neither",
 
 test("a removed topic or group has no items", () => {
   const { statistics } = started();
-  statistics.onStored(statistics.topicStats("T"), 1, 1);
-  statistics.onDelivered(statistics.groupStats("T", "G"), 1, 1);
+  statistics.onStored("T", 1, 1);
+  statistics.onDelivered("T", "G", 1, 1);
   statistics.removeGroup("G");
   assert.equal(statistics.view("GROUP_GET_NUMS", "T@G"), undefined);
   assert.notEqual(statistics.view("TOPIC_PUT_NUMS", "T"), undefined);
@@ -99,16 +98,15 @@ test("a removed topic or group has no items", () => {
 test("totals of the mornings move at local midnight", () => {
   const noon = new Date(2026, 2, 3, 12).getTime();
   const { clock, statistics } = started(new ManualClock(noon));
-  const stats = statistics.topicStats("T");
-  statistics.onStored(stats, 5, 1);
-  statistics.onDelivered(statistics.groupStats("T", "G"), 4, 1);
+  statistics.onStored("T", 5, 1);
+  statistics.onDelivered("T", "G", 4, 1);
   assert.deepEqual(statistics.totals(), {
     yesterdayMorning: { put: 0, got: 0 },
     todayMorning: { put: 0, got: 0 },
     now: { put: 5, got: 4 },
   });
   clock.advance(12 * HOUR);
-  statistics.onStored(stats, 2, 1);
+  statistics.onStored("T", 2, 1);
   assert.deepEqual(statistics.totals().todayMorning, { put: 5, got: 4 });
   clock.advance(24 * HOUR);
   const totals = statistics.totals();

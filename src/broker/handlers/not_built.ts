@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+import { RequestCode } from "../../protocol/request_code.ts";
+import { ResponseCode } from "../../protocol/response_code.ts";
+import type { Handler } from "../../remoting/request.ts";
+
+/** What this broker can't do yet, said in a sentence that an operator understands. */
+interface NotBuilt {
+  codes: readonly number[];
+  remark: string;
+  /** Unless told, the code that every peer takes for "this broker does not know that". */
+  code?: number;
+}
+
+const TABLE: readonly NotBuilt[] = [
+  {
+    // One-way from producers; the send of the half message has been refused before.
+    codes: [RequestCode.END_TRANSACTION, RequestCode.RESUME_CHECK_HALF_MESSAGE],
+    remark: "transactional messages are not supported by this broker",
+  },
+  {
+    // A reply that fails at this code is not tried again; the requester's timeout tells it.
+    codes: [RequestCode.SEND_REPLY_MESSAGE, RequestCode.SEND_REPLY_MESSAGE_V2],
+    remark: "request and reply is not supported by this broker",
+  },
+  {
+    // What a default Apache broker answers: recalling is off there.
+    codes: [RequestCode.RECALL_MESSAGE],
+    code: ResponseCode.NO_PERMISSION,
+    remark: "recalling messages is not enabled: this broker does not support timer messages",
+  },
+  {
+    // A consumer with clientRebalance=false that gets an error here shares the queues out by itself.
+    codes: [
+      RequestCode.QUERY_ASSIGNMENT,
+      RequestCode.SET_MESSAGE_REQUEST_MODE,
+      RequestCode.GET_ALL_MESSAGE_REQUEST_MODE,
+    ],
+    remark: "assignment of queues by the broker is not supported: consumers share them out by themselves",
+  },
+  {
+    // Consumers ask again after a second at this code, as at every code that they don't expect.
+    codes: [
+      RequestCode.POP_MESSAGE,
+      RequestCode.ACK_MESSAGE,
+      RequestCode.PEEK_MESSAGE,
+      RequestCode.CHANGE_MESSAGE_INVISIBLETIME,
+      RequestCode.NOTIFICATION,
+      RequestCode.POLLING_INFO,
+      RequestCode.POP_ROLLBACK,
+      RequestCode.BATCH_ACK_MESSAGE,
+    ],
+    remark: "POP consumption is not supported by this broker",
+  },
+  {
+    codes: [RequestCode.UPDATE_AND_CREATE_STATIC_TOPIC],
+    remark: "static topics are not supported by this broker",
+  },
+  {
+    codes: [RequestCode.GET_TIMER_CHECK_POINT, RequestCode.GET_TIMER_METRICS],
+    remark: "timer messages are not supported by this broker",
+  },
+  {
+    codes: [RequestCode.CHECK_ROCKSDB_CQ_WRITE_PROGRESS, RequestCode.EXPORT_ROCKSDB_CONFIG_TO_JSON],
+    remark: "this broker does not use RocksDB: queues and metadata are plain files",
+  },
+  {
+    codes: [
+      RequestCode.UPDATE_COLD_DATA_FLOW_CTR_CONFIG,
+      RequestCode.REMOVE_COLD_DATA_FLOW_CTR_CONFIG,
+      RequestCode.GET_COLD_DATA_FLOW_CTR_INFO,
+      RequestCode.SET_COMMITLOG_READ_MODE,
+    ],
+    remark: "this broker does not limit reads of old messages",
+  },
+  {
+    codes: [
+      RequestCode.UPDATE_AND_CREATE_ACL_CONFIG,
+      RequestCode.DELETE_ACL_CONFIG,
+      RequestCode.GET_BROKER_CLUSTER_ACL_INFO,
+      RequestCode.UPDATE_GLOBAL_WHITE_ADDRS_CONFIG,
+      RequestCode.AUTH_CREATE_USER,
+      RequestCode.AUTH_UPDATE_USER,
+      RequestCode.AUTH_DELETE_USER,
+      RequestCode.AUTH_GET_USER,
+      RequestCode.AUTH_LIST_USERS,
+      RequestCode.AUTH_CREATE_ACL,
+      RequestCode.AUTH_UPDATE_ACL,
+      RequestCode.AUTH_DELETE_ACL,
+      RequestCode.AUTH_GET_ACL,
+      RequestCode.AUTH_LIST_ACL,
+    ],
+    remark: "access control is not supported by this broker",
+  },
+];
+
+/** Answers requests that are known but not built; codes served by nobody are answered by `Dispatch`. */
+export function notBuiltHandlers(): [number, Handler][] {
+  return TABLE.flatMap(({ codes, code = ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark }) =>
+    codes.map((requestCode): [number, Handler] => [requestCode, () => ({ code, remark })])
+  );
+}
