@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { Fields } from "../protocol/header.ts";
+
 /** An outcome that a client is told by code and remark. Handlers throw it; `Dispatch` alone answers it. */
 export class RemotingError extends Error {
   override name = "RemotingError";
 
-  constructor(readonly code: number, readonly remark: string, options?: { cause?: unknown }) {
+  /** Fields of the answer, where the client expects any with this code. */
+  readonly fields: Fields | undefined;
+
+  constructor(
+    readonly code: number,
+    readonly remark: string,
+    options?: { cause?: unknown; fields?: Fields },
+  ) {
     super(remark, options);
+    this.fields = options?.fields;
   }
 }
 

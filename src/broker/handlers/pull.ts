@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+/** PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361). [RMQ PullMessageProcessor, DefaultPullMessageResultHandler] */
+import type { Clock } from "../../base/clock.ts";
+import { isTagExpression, type SubscriptionData } from "../../protocol/bodies/subscription_data.ts";
+import type { GroupConfig } from "../../protocol/bodies/subscription_group.ts";
+import { isReadable, type TopicConfig } from "../../protocol/bodies/topic_config.ts";
+import { type PullRequest, pullRequest, pullResponse } from "../../protocol/headers/pull.ts";
+import { RequestCode } from "../../protocol/request_code.ts";
+import { ResponseCode } from "../../protocol/response_code.ts";
+import { PullSysFlag } from "../../protocol/sys_flag.ts";
+import type { Response } from "../../remoting/command.ts";
+import { errorResponse } from "../../remoting/dispatch.ts";
+import { RemotingError } from "../../remoting/remoting_error.ts";
+import { type Handler, LATER, type Request } from "../../remoting/request.ts";
+import type { GetLimits, GetResult, GetStatus } from "../../store/types.ts";
+import type { HeldPull } from "../hold.ts";
+
+/** A group whose members have sent heartbeats. */
+export interface PullingGroup {
+  readonly isBroadcast: boolean;
+  /** Its members pull by themselves, rather than have a client push to them. */
+  readonly isActive: boolean;
+  subscription(topic: string): SubscriptionData | undefined;
+  hasConnection(connectionId: number): boolean;
+}
+
+export interface PullOptions {
+  store: {
+    getMessages(
+      topic: string,
+      queueId: number,
+      offset: number,
+      limits: GetLimits,
+    ): GetResult | Promise<GetResult>;
+  };
+  topics: { get(topic: string): TopicConfig | undefined };
+  groups: {
+    find(group: string): GroupConfig | undefined;
+    isReadForbidden(group: string, topic: string): boolean;
+  };
+  online: (group: string) => PullingGroup | undefined;
+  /** A subscription that comes with the request. @throws RemotingError SUBSCRIPTION_PARSE_FAILED */
+  parseSubscription: (
+    topic: string,
+    expression: string | undefined,
+    type: string | undefined,
+  ) => SubscriptionData;
+  offsets: {
+    commit(group: string, topic: string, queueId: number, offset: number): void;
+    notePulled(group: string, topic: string, queueId: number, offset: number): void;
+    /** Takes the offset that an administrator has set and this pull is to be told. */
+    takeReset(group: string, topic: string, queueId: number): number | undefined;
+  };
+  hold: { hold(pull: HeldPull): void };
+  statistics: {
+    onDelivered(topic: string, group: string, messageCount: number, byteCount: number): void;
+    onGetMiss(): void;
+  };
+  clock: Clock;
+  settings: () => PullSettings;
+}
+
+export interface PullSettings {
+  readonly brokerPermission: number;
+  readonly litePull: boolean;
+  readonly rejectPullConsumers: boolean;
+  readonly longPolling: boolean;
+  readonly shortPollingMs: number;
+}
+
+const READ = 4;
+const MASTER_ID = 0;
+/** A client that asks to be held for longer is answered earlier; its own time-out comes long before. */
+const MAX_SUSPEND_MS = 120_000;
+
+/** Which of the reasons for NO_PERMISSION it was. [RMQ ForbiddenType] */
+const Forbidden = { BROKER: 1, GROUP: 2, TOPIC: 3, BROADCAST: 4, SUBSCRIPTION: 5 } as const;
+
+export function pullHandlers(options: PullOptions): [number, Handler][] {
+  const handle: Handler = (request) => {
+    new Pull(options, request, pullRequest.decode(request.fields)).serve();
+    return LATER;
+  };
+  return [[RequestCode.PULL_MESSAGE, handle], [RequestCode.LITE_PULL_MESSAGE, handle]];
+}
+
+/** One pull, which may be served twice: at once, and after it was held. */
+class Pull implements HeldPull {
+  readonly request: Request;
+  #options: PullOptions;
+  #header: PullRequest;
+  #mayBeHeld: boolean;
+  #deadlineMs = 0;
+  #matches: ((tagsCode: number) => boolean) | undefined;
+
+  constructor(options: PullOptions, request: Request, header: PullRequest) {
+    this.#options = options;
+    this.request = request;
+    this.#header = header;
+    this.#mayBeHeld = (header.sysFlag & PullSysFlag.SUSPEND) !== 0;
+  }
+
+  get topic() {
+    return this.#header.topic;
+  }
+
+  get queueId() {
+    return this.#header.queueId;
+  }
+
+  get queueOffset() {
+    return this.#header.queueOffset;
+  }
+
+  get connection() {
+    return this.request.connection;
+  }
+
+  get matches() {
+    return this.#matches;
+  }
+
+  get deadlineMs() {
+    return this.#deadlineMs;
+  }
+
+  /** Answers the request, or has it held. */
+  serve(): void {
+    try {
+      const config = this.#checkTarget();
+      this.#matches = matcher(this.#subscription());
+      const { consumerGroup, topic, queueId, queueOffset, maxMsgNums } = this.#header;
+      const reset = this.#options.offsets.takeReset(consumerGroup, topic, queueId);
+      if (reset !== undefined) {
+        this.#answerReset(config, reset);
+        return;
+      }
+      const limits: GetLimits = { maxCount: Math.max(1, maxMsgNums), matches: this.#matches };
+      const result = this.#options.store.getMessages(topic, queueId, queueOffset, limits);
+      if (result instanceof Promise) {
+        result.then((result) => this.#answer(config, result)).catch((error) => this.#answerError(error));
+      } else {
+        this.#answer(config, result);
+      }
+    } catch (error) {
+      this.#answerError(error);
+    }
+  }
+
+  /** Serves the pull again; it is not held a second time, and does not commit again. */
+  wake(): void {
+    this.#mayBeHeld = false;
+    this.serve();
+  }
+
+  /** Who may read what where. */
+  #checkTarget(): TopicConfig {
+    const { consumerGroup, topic, queueId } = this.#header;
+    const settings = this.#options.settings();
+    if ((settings.brokerPermission & READ) === 0) {
+      throw this.#forbidden(Forbidden.BROKER, "the broker may not be read from (brokerPermission)");
+    }
+    if (this.request.code === RequestCode.LITE_PULL_MESSAGE && !settings.litePull) {
+      throw this.#forbidden(Forbidden.BROKER, "the broker for lite pull consumers is forbidden");
+    }
+    const group = this.#options.groups.find(consumerGroup);
+    if (group === undefined) {
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+        `subscription group [${consumerGroup}] does not exist`,
+      );
+    }
+    if (!group.consumeEnable) {
+      throw this.#forbidden(Forbidden.GROUP, `subscription group no permission, ${consumerGroup}`);
+    }
+    const config = this.#options.topics.get(topic);
+    if (config === undefined) {
+      throw new RemotingError(
+        ResponseCode.TOPIC_NOT_EXIST,
+        `topic[${topic}] not exist, apply first please! See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.`,
+      );
+    }
+    if (!isReadable(config.perm)) {
+      throw this.#forbidden(Forbidden.TOPIC, `the topic[${topic}] pulling message is forbidden`);
+    }
+    if (queueId < 0 || queueId >= config.readQueueNums) {
+      throw new RemotingError(
+        ResponseCode.INVALID_PARAMETER,
+        `queueId[${queueId}] is illegal, topic:[${topic}] topicConfig.readQueueNums:[${config.readQueueNums}]`,
+      );
+    }
+    return config;
+  }
+
+  /** What the consumer wants: as the request says, or as its heartbeat did. */
+  #subscription(): SubscriptionData {
+    const { consumerGroup, topic, sysFlag, expressionType } = this.#header;
+    let subscription: SubscriptionData;
+    if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
+      requireTags(expressionType);
+      subscription = this.#options.parseSubscription(topic, this.#header.subscription, expressionType);
+    } else {
+      subscription = this.#registeredSubscription();
+      requireTags(subscription.expressionType);
+    }
+    if (this.#options.settings().rejectPullConsumers) {
+      const group = this.#options.online(consumerGroup);
+      if ((group === undefined || group.isActive) && !group?.hasConnection(this.connection.id)) {
+        throw new RemotingError(
+          ResponseCode.SUBSCRIPTION_NOT_EXIST,
+          `the consumer's group ${consumerGroup} pulls by itself, which this broker does not allow`,
+        );
+      }
+    }
+    return subscription;
+  }
+
+  #registeredSubscription(): SubscriptionData {
+    const { consumerGroup, topic, subVersion } = this.#header;
+    const group = this.#options.online(consumerGroup);
+    if (group === undefined) {
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_NOT_EXIST,
+        `the consumer's group info not exist: ${consumerGroup}`,
+      );
+    }
+    if (group.isBroadcast && this.#options.groups.find(consumerGroup)?.consumeBroadcastEnable === false) {
+      throw this.#forbidden(
+        Forbidden.BROADCAST,
+        `the consumer group[${consumerGroup}] can not consume by broadcast way`,
+      );
+    }
+    if (this.#options.groups.isReadForbidden(consumerGroup, topic)) {
+      throw this.#forbidden(
+        Forbidden.SUBSCRIPTION,
+        `the consumer group[${consumerGroup}] is forbidden for topic[${topic}]`,
+      );
+    }
+    const subscription = group.subscription(topic);
+    if (subscription === undefined) {
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_NOT_EXIST,
+        `the consumer's subscription not exist: group ${consumerGroup}, topic ${topic}`,
+      );
+    }
+    if (subscription.subVersion < subVersion) {
+      throw new RemotingError(ResponseCode.SUBSCRIPTION_NOT_LATEST, "the consumer's subscription not latest");
+    }
+    return subscription;
+  }
+
+  #answer(config: TopicConfig, result: GetResult): void {
+    const { consumerGroup, topic, queueId, queueOffset, commitOffset, sysFlag } = this.#header;
+    const { offsets, statistics } = this.#options;
+    if ((sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0) {
+      this.#header.sysFlag &= ~PullSysFlag.COMMIT_OFFSET;
+      offsets.commit(consumerGroup, topic, queueId, commitOffset);
+    }
+    const code = codeOf(result.status, queueOffset);
+    if (code === ResponseCode.PULL_NOT_FOUND && this.#mayBeHeld && this.#hold()) return;
+    offsets.notePulled(consumerGroup, topic, queueId, result.nextBeginOffset);
+    if (result.status === "FOUND") {
+      statistics.onDelivered(topic, consumerGroup, result.messageCount, result.byteCount);
+    } else {
+      statistics.onGetMiss();
+    }
+    const response = this.#response(code, config, result.status, result);
+    if (result.records.length > 0) response.body = result.records;
+    this.request.respond(response);
+  }
+
+  #answerReset(config: TopicConfig, offset: number): void {
+    const place = { nextBeginOffset: offset, minOffset: 0, maxOffset: 0 };
+    this.request.respond(this.#response(ResponseCode.PULL_OFFSET_MOVED, config, "OFFSET_RESET", place));
+  }
+
+  #answerError(error: unknown): void {
+    this.request.respond(errorResponse(error, this.request));
+  }
+
+  /** @returns whether the pull waits now */
+  #hold(): boolean {
+    const { longPolling, shortPollingMs } = this.#options.settings();
+    const suspendMs = longPolling ? this.#header.suspendTimeoutMillis : shortPollingMs;
+    if (suspendMs <= 0) return false;
+    this.#mayBeHeld = false;
+    this.#deadlineMs = this.#options.clock.monotonicMs() + Math.min(suspendMs, MAX_SUSPEND_MS);
+    this.request.release();
+    this.#options.hold.hold(this);
+    return true;
+  }
+
+  #response(
+    code: number,
+    config: TopicConfig,
+    status: string,
+    place: { nextBeginOffset: number; minOffset: number; maxOffset: number },
+  ): Response {
+    return {
+      code,
+      remark: status,
+      fields: pullResponse.encode({
+        suggestWhichBrokerId: MASTER_ID,
+        nextBeginOffset: place.nextBeginOffset,
+        minOffset: place.minOffset,
+        maxOffset: place.maxOffset,
+        topicSysFlag: config.topicSysFlag,
+        groupSysFlag: this.#options.groups.find(this.#header.consumerGroup)?.groupSysFlag,
+        forbiddenType: undefined,
+      }),
+    };
+  }
+
+  #forbidden(forbiddenType: number, remark: string): RemotingError {
+    return new RemotingError(ResponseCode.NO_PERMISSION, remark, {
+      fields: { forbiddenType: String(forbiddenType) },
+    });
+  }
+}
+
+function codeOf(status: GetStatus, queueOffset: number): number {
+  switch (status) {
+    case "FOUND":
+      return ResponseCode.SUCCESS;
+    case "NO_MATCHED_MESSAGE":
+    case "MESSAGE_WAS_REMOVING":
+      return ResponseCode.PULL_RETRY_IMMEDIATELY;
+    case "NO_MATCHED_LOGIC_QUEUE":
+    case "NO_MESSAGE_IN_QUEUE":
+      return queueOffset === 0 ? ResponseCode.PULL_NOT_FOUND : ResponseCode.PULL_OFFSET_MOVED;
+    case "OFFSET_FOUND_NULL":
+    case "OFFSET_OVERFLOW_ONE":
+      return ResponseCode.PULL_NOT_FOUND;
+    case "OFFSET_OVERFLOW_BADLY":
+    case "OFFSET_TOO_SMALL":
+      return ResponseCode.PULL_OFFSET_MOVED;
+  }
+}
+
+/** Undefined where every message is wanted. Tags are compared by hash; the client compares the text. */
+function matcher(subscription: SubscriptionData): ((tagsCode: number) => boolean) | undefined {
+  const { codeSet } = subscription;
+  if (subscription.subString === "*" || subscription.subString === "" || codeSet.length === 0) {
+    return undefined;
+  }
+  if (codeSet.length === 1) return (tagsCode) => tagsCode === codeSet[0];
+  const codes = new Set(codeSet);
+  return (tagsCode) => codes.has(tagsCode);
+}
+
+function requireTags(expressionType: string | undefined): void {
+  if (isTagExpression(expressionType)) return;
+  throw new RemotingError(
+    ResponseCode.SYSTEM_ERROR,
+    `The broker does not support consumer to filter message by ${expressionType}`,
+  );
+}
