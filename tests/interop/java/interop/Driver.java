@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+package interop;
+
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.stream.Collectors;
+import org.apache.rocketmq.tools.command.MQAdminStartup;
+
+/**
+ * Runs scenarios and mqadmin commands in one JVM, because starting one costs more than most of them.
+ *
+ * <pre>
+ * java interop.Driver                                   reads commands from the standard input until it ends:
+ *   ID RUN Scenario key=value ...                       runs a scenario, several at a time
+ *   ID ADMIN subcommand -x value ...                    runs an mqadmin command, one after the other
+ * java interop.Driver Scenario key=value ...            runs one scenario; the exit code is 1 when it fails
+ * </pre>
+ *
+ * Arguments are URL-encoded. Every line printed is {@code ID KIND field=value ...}, values URL-encoded; the last one
+ * of a command is {@code DONE} or {@code FAILED reason=...}.
+ */
+public final class Driver {
+    private static final PrintStream LINES = System.out;
+    private static final ExecutorService SCENARIOS = Executors.newCachedThreadPool();
+    private static final ExecutorService ADMIN = Executors.newSingleThreadExecutor();
+
+    public static void main(String[] args) throws Exception {
+        System.setOut(System.err); // what libraries print is no result
+        if (args.length > 0) {
+            boolean done = runScenario("0", args[0], parse(Arrays.asList(args).subList(1, args.length)));
+            System.exit(done ? 0 : 1);
+        }
+        print("0", "READY", Map.of());
+        BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line = input.readLine(); line != null; line = input.readLine()) {
+            List<String> words = Arrays.stream(line.split(" "))
+                .map(word -> URLDecoder.decode(word, StandardCharsets.UTF_8)).collect(Collectors.toList());
+            String id = words.get(0);
+            List<String> rest = words.subList(2, words.size());
+            if (words.get(1).equals("ADMIN")) {
+                ADMIN.submit(() -> runAdmin(id, rest.toArray(new String[0])));
+            } else {
+                SCENARIOS.submit(() -> runScenario(id, rest.get(0), parse(rest.subList(1, rest.size()))));
+            }
+        }
+        System.exit(0);
+    }
+
+    private static boolean runScenario(String id, String name, Map<String, String> args) {
+        long limitSeconds = Long.parseLong(args.getOrDefault("limitSeconds", "60"));
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        try (Run run = new Run(id, args)) {
+            Scenario scenario = (Scenario) Class.forName("interop." + name).getDeclaredConstructor().newInstance();
+            Future<?> end = thread.submit(() -> {
+                scenario.run(run);
+                return null;
+            });
+            try {
+                end.get(limitSeconds, TimeUnit.SECONDS);
+            } catch (TimeoutException e) {
+                throw new IllegalStateException("not finished within " + limitSeconds + " s; waits for " + run.waitsFor());
+            }
+        } catch (Throwable e) {
+            print(id, "FAILED", Map.of("reason", describe(e)));
+            return false;
+        } finally {
+            thread.shutdownNow();
+        }
+        print(id, "DONE", Map.of());
+        return true;
+    }
+
+    /** The outputs are captured whole: mqadmin prints errors to them and ends with 0. */
+    private static void runAdmin(String id, String[] args) {
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        ByteArrayOutputStream captured = new ByteArrayOutputStream();
+        PrintStream capture = new PrintStream(captured, true, StandardCharsets.UTF_8);
+        System.setOut(capture);
+        System.setErr(capture);
+        try {
+            MQAdminStartup.main0(args, null);
+        } catch (Throwable e) {
+            e.printStackTrace(capture);
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+        }
+        print(id, "OUTPUT", Map.of("text", captured.toString(StandardCharsets.UTF_8)));
+        print(id, "DONE", Map.of());
+    }
+
+    static void print(String id, String kind, Map<String, ?> fields) {
+        StringBuilder line = new StringBuilder(id).append(' ').append(kind);
+        fields.forEach((key, value) -> line.append(' ').append(key).append('=').append(Run.encode(String.valueOf(value))));
+        synchronized (LINES) {
+            LINES.println(line);
+            LINES.flush();
+        }
+    }
+
+    private static Map<String, String> parse(List<String> words) {
+        Map<String, String> args = new HashMap<>();
+        for (String word : words) args.put(word.substring(0, word.indexOf('=')), word.substring(word.indexOf('=') + 1));
+        return args;
+    }
+
+    private static String describe(Throwable error) {
+        StringBuilder text = new StringBuilder();
+        for (Throwable e = error; e != null; e = e.getCause()) {
+            text.append(text.length() == 0 ? "" : "; caused by ").append(e);
+            for (StackTraceElement frame : e.getStackTrace()) {
+                if (!frame.getClassName().startsWith("interop.") || frame.getClassName().equals("interop.Driver")) continue;
+                text.append(" at ").append(frame.getFileName()).append(':').append(frame.getLineNumber());
+                break;
+            }
+        }
+        return text.toString();
+    }
+}
