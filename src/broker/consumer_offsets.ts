@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How far each group has come in each queue: `config/consumerOffset.json`, keyed `topic@group`.
+ *
+ * What is stored may lag (messages come again) but must never run ahead of what the group has consumed or of
+ * what a queue holds (messages would be lost); so after recovery `cutAbove` is called before anybody is served.
+ * Commits become durable within the flush interval, or at `close`. Reset and pulled offsets are not stored.
+ */
+import { getLogger } from "@logtape/logtape";
+import { join } from "node:path";
+import type { Clock, Timer } from "../base/clock.ts";
+import { DataVersion } from "../protocol/bodies/data_version.ts";
+import { asInteger, isObject, type JsonObject } from "../protocol/bodies/json_fields.ts";
+import { MalformedError } from "../protocol/header.ts";
+import type { Json } from "../protocol/java_json.ts";
+import type { Files } from "../store/files.ts";
+import { JsonFile } from "./json_file.ts";
+
+const logger = getLogger(["rmq", "broker"]);
+
+export interface ConsumerOffsetsOptions {
+  readonly files: Files;
+  /** Where `consumerOffset.json` is: the `config` folder of the store. */
+  readonly directory: string;
+  readonly clock: Clock;
+  /** How often what was committed is written. */
+  readonly flushIntervalMs: number;
+}
+
+/** Between the parts of a key; names of topics can't contain it. */
+const SEPARATOR = "@";
+/** Commits after which slaves are told that the table has changed. [RMQ consumerOffsetUpdateVersionStep] */
+const COMMITS_PER_VERSION = 500;
+/** Lines of the file that are written without a break. */
+const LINES_PER_PIECE = 2000;
+
+/** What `queryOffset` and its like answer where there is nothing. */
+export const NO_OFFSET = -1;
+
+export class ConsumerOffsets {
+  readonly #file: JsonFile;
+  readonly #clock: Clock;
+  readonly #committed = new OffsetTable();
+  readonly #pulled = new OffsetTable();
+  readonly #resets = new OffsetTable();
+  readonly #timer: Timer;
+  #dataVersion: DataVersion;
+  #commitCount = 0;
+  #isChanged = false;
+  #writing: Promise<void> | undefined;
+
+  private constructor(options: ConsumerOffsetsOptions) {
+    this.#file = new JsonFile(options.files, options.clock, join(options.directory, "consumerOffset.json"));
+    this.#clock = options.clock;
+    this.#dataVersion = DataVersion.initial(options.clock.nowMs());
+    this.#timer = options.clock.every(options.flushIntervalMs, () => void this.#flushLater());
+  }
+
+  /** Reads the table and begins to write it at intervals. @throws ConfigFileError */
+  static open(options: ConsumerOffsetsOptions): ConsumerOffsets {
+    const offsets = new ConsumerOffsets(options);
+    try {
+      offsets.#load();
+    } catch (error) {
+      offsets.#timer.cancel();
+      throw error;
+    }
+    return offsets;
+  }
+
+  /** Of the table of committed offsets; moves only now and then. */
+  get dataVersion(): DataVersion {
+    return this.#dataVersion;
+  }
+
+  /** Stores a group's position in a queue: the offset of the next message to consume. It may go back. */
+  commit(group: string, topic: string, queueId: number, offset: number): void {
+    this.#committed.set(group, topic, queueId, offset);
+    this.#isChanged = true;
+    if (++this.#commitCount % COMMITS_PER_VERSION === 0) this.#nextVersion();
+  }
+
+  /** The committed offset, or `NO_OFFSET`. */
+  query(group: string, topic: string, queueId: number): number {
+    return this.#committed.get(group, topic, queueId);
+  }
+
+  /** queueId to committed offset; undefined where the group has none in this topic. A live view. */
+  queuesOf(group: string, topic: string): ReadonlyMap<number, number> | undefined {
+    return this.#committed.queuesOf(group, topic);
+  }
+
+  /** Topics in which a group has committed something. */
+  topicsOf(group: string): string[] {
+    return this.#committed.topicsOf(group);
+  }
+
+  /** Groups that have committed something in a topic. */
+  groupsOf(topic: string): string[] {
+    return this.#committed.groupsOf(topic);
+  }
+
+  /** Groups that have committed anything. */
+  groups(): string[] {
+    return this.#committed.groups();
+  }
+
+  /** Gives one group the positions that another has in a topic, in place of its own. */
+  clone(fromGroup: string, toGroup: string, topic: string): void {
+    const queues = this.#committed.queuesOf(fromGroup, topic);
+    if (queues === undefined) return;
+    const copy = [...queues];
+    this.#committed.removeTopicOf(toGroup, topic);
+    for (const [queueId, offset] of copy) this.#committed.set(toGroup, topic, queueId, offset);
+    this.#changed();
+  }
+
+  /** Remembers the end of what was given to a group: what it has pulled but perhaps not consumed. */
+  notePulled(group: string, topic: string, queueId: number, nextOffset: number): void {
+    this.#pulled.set(group, topic, queueId, nextOffset);
+  }
+
+  /** The end of what was given to a group since the start of the broker, or `NO_OFFSET`. */
+  pulled(group: string, topic: string, queueId: number): number {
+    return this.#pulled.get(group, topic, queueId);
+  }
+
+  /** Moves a group: stored at once, and told to the client that next pulls from the queue. */
+  reset(group: string, topic: string, queueId: number, offset: number): void {
+    this.#resets.set(group, topic, queueId, offset);
+    this.#committed.set(group, topic, queueId, offset);
+    this.#changed();
+  }
+
+  /** The offset of a reset that no client has been told yet, or `NO_OFFSET`. */
+  pendingReset(group: string, topic: string, queueId: number): number {
+    return this.#resets.get(group, topic, queueId);
+  }
+
+  /** The same, and from now on the client counts as told. */
+  takeReset(group: string, topic: string, queueId: number): number {
+    const offset = this.#resets.get(group, topic, queueId);
+    if (offset !== NO_OFFSET) this.#resets.remove(group, topic, queueId);
+    return offset;
+  }
+
+  /** Forgets all groups' positions in a topic. */
+  removeTopic(topic: string): void {
+    for (const table of this.#tables()) {
+      for (const group of table.groupsOf(topic)) table.removeTopicOf(group, topic);
+    }
+    this.#changed();
+  }
+
+  /** Forgets a group's positions. */
+  removeGroup(group: string): void {
+    for (const table of this.#tables()) table.removeGroup(group);
+    this.#changed();
+  }
+
+  /** Forgets a group's positions in a topic. */
+  removeTopicOf(group: string, topic: string): void {
+    for (const table of this.#tables()) table.removeTopicOf(group, topic);
+    this.#changed();
+  }
+
+  /**
+   * Cuts offsets above the end of their queue to it, and logs each: records that a power cut removed leave
+   * their offsets to new messages, which the group would never see. Returns how many were cut.
+   */
+  cutAbove(maxOffsetOf: (topic: string, queueId: number) => number): number {
+    let count = 0;
+    for (const [group, topic, queues] of this.#committed.entries()) {
+      for (const [queueId, offset] of queues) {
+        const maxOffset = maxOffsetOf(topic, queueId);
+        if (offset <= maxOffset) continue;
+        queues.set(queueId, maxOffset);
+        count++;
+        logger.warn(
+          "{group} was at {offset} in {topic} queue {queueId}, which ends at {maxOffset}: cut to it",
+          {
+            group,
+            offset,
+            topic,
+            queueId,
+            maxOffset,
+          },
+        );
+      }
+    }
+    if (count > 0) this.#changed();
+    return count;
+  }
+
+  /** The answer to GET_ALL_CONSUMER_OFFSET, and what slaves store. A value for `stringifyJson`. */
+  toJson(): Record<string, unknown> {
+    const offsetTable = new Map<string, ReadonlyMap<number, number>>();
+    for (const [group, topic, queues] of this.#committed.entries()) {
+      offsetTable.set(topic + SEPARATOR + group, queues);
+    }
+    return { dataVersion: this.#dataVersion.toJson(), offsetTable };
+  }
+
+  /** Writes what was committed before the call, if anything. @throws the error of the disk */
+  async flush(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing.catch(() => {});
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    this.#writing = this.#file.writeInPieces(this.#pieces());
+    try {
+      await this.#writing;
+    } catch (error) {
+      this.#isChanged = true;
+      throw error;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+
+  /** Writes what is not written yet and stops writing. @throws RemotingError when it can't be written */
+  async close(): Promise<void> {
+    this.#timer.cancel();
+    while (this.#writing !== undefined) await this.#writing.catch(() => {});
+    if (!this.#isChanged) return;
+    this.#file.write(this.toJson());
+    this.#isChanged = false;
+  }
+
+  async #flushLater(): Promise<void> {
+    if (this.#writing !== undefined) return;
+    try {
+      await this.flush();
+    } catch (error) {
+      logger.error("consumer offsets can't be written: {error}; tried again at the next interval", { error });
+    }
+  }
+
+  #load(): void {
+    this.#file.load((object) => {
+      const parsed = parseOffsets(object);
+      this.#dataVersion = DataVersion.fromJson(object.dataVersion);
+      for (const [group, topic, queueId, offset] of parsed) {
+        this.#committed.set(group, topic, queueId, offset);
+      }
+    });
+  }
+
+  /** The text of the file. Offsets change while it is made; each one is as it was at some time of that. */
+  *#pieces(): Iterable<string> {
+    const { counter, stateVersion, timestamp } = this.#dataVersion.toJson();
+    let text =
+      `{\n\t"dataVersion":{"counter":${counter},"stateVersion":${stateVersion},"timestamp":${timestamp}},\n` +
+      `\t"offsetTable":{`;
+    let lineCount = 0;
+    for (const [group, topic, queues] of this.#committed.entries()) {
+      text += `${lineCount === 0 ? "" : ","}\n\t\t${JSON.stringify(topic + SEPARATOR + group)}:{`;
+      let separator = "";
+      for (const [queueId, offset] of queues) {
+        text += `${separator}"${queueId}":${offset}`;
+        separator = ",";
+      }
+      text += "}";
+      if (++lineCount % LINES_PER_PIECE !== 0) continue;
+      yield text;
+      text = "";
+    }
+    yield `${text}\n\t}\n}\n`;
+  }
+
+  #changed(): void {
+    this.#isChanged = true;
+    this.#nextVersion();
+  }
+
+  #nextVersion(): void {
+    this.#dataVersion = this.#dataVersion.next(this.#clock.nowMs());
+  }
+
+  #tables(): readonly OffsetTable[] {
+    return [this.#committed, this.#pulled, this.#resets];
+  }
+}
+
+/** Group to topic to queueId to offset. Empty inner maps are removed. */
+class OffsetTable {
+  readonly #groups = new Map<string, Map<string, Map<number, number>>>();
+
+  get(group: string, topic: string, queueId: number): number {
+    return this.#groups.get(group)?.get(topic)?.get(queueId) ?? NO_OFFSET;
+  }
+
+  set(group: string, topic: string, queueId: number, offset: number): void {
+    let topics = this.#groups.get(group);
+    if (topics === undefined) this.#groups.set(group, topics = new Map());
+    let queues = topics.get(topic);
+    if (queues === undefined) topics.set(topic, queues = new Map());
+    queues.set(queueId, offset);
+  }
+
+  remove(group: string, topic: string, queueId: number): void {
+    const queues = this.#groups.get(group)?.get(topic);
+    queues?.delete(queueId);
+    if (queues?.size === 0) this.removeTopicOf(group, topic);
+  }
+
+  removeTopicOf(group: string, topic: string): void {
+    const topics = this.#groups.get(group);
+    topics?.delete(topic);
+    if (topics?.size === 0) this.#groups.delete(group);
+  }
+
+  removeGroup(group: string): void {
+    this.#groups.delete(group);
+  }
+
+  queuesOf(group: string, topic: string): Map<number, number> | undefined {
+    return this.#groups.get(group)?.get(topic);
+  }
+
+  topicsOf(group: string): string[] {
+    return [...this.#groups.get(group)?.keys() ?? []];
+  }
+
+  groupsOf(topic: string): string[] {
+    return this.groups().filter((group) => this.#groups.get(group)!.has(topic));
+  }
+
+  groups(): string[] {
+    return [...this.#groups.keys()];
+  }
+
+  *entries(): Iterable<[group: string, topic: string, queues: Map<number, number>]> {
+    for (const [group, topics] of this.#groups) {
+      for (const [topic, queues] of topics) yield [group, topic, queues];
+    }
+  }
+}
+
+/** @throws MalformedError when something is not an offset: then nothing of the file can be trusted */
+function parseOffsets(object: JsonObject): [group: string, topic: string, queueId: number, offset: number][] {
+  const parsed: [string, string, number, number][] = [];
+  const table = members(object.offsetTable, "offsetTable");
+  for (const key of Object.keys(table)) {
+    const at = key.indexOf(SEPARATOR);
+    if (at <= 0) throw new MalformedError(`the key ${key.slice(0, 128)} is not of the form topic@group`);
+    const topic = key.slice(0, at);
+    const group = key.slice(at + 1);
+    for (const [queueId, offset] of Object.entries(resolve(table, key))) {
+      if (!/^-?[0-9]+$/.test(queueId)) {
+        throw new MalformedError(`${queueId.slice(0, 32)} in ${key} is no queue`);
+      }
+      parsed.push([group, topic, Number(queueId), offsetOf(offset, key)]);
+    }
+  }
+  return parsed;
+}
+
+/**
+ * The offsets under a key. Old brokers cloned a group by sharing its map, which fastjson then writes once, and
+ * after that as `{"$ref":"$.offsetTable.TopicA\\@GroupA"}`.
+ */
+function resolve(table: JsonObject, key: string): JsonObject {
+  const queues = members(table[key], key);
+  if (typeof queues.$ref !== "string") return queues;
+  const referred = queues.$ref.replace(/^\$\.offsetTable\./, "").replaceAll("\\", "");
+  if (!Object.hasOwn(table, referred)) {
+    throw new MalformedError(`${key} refers to ${referred}, which is not there`);
+  }
+  return members(table[referred], referred);
+}
+
+function offsetOf(value: Json, key: string): number {
+  const offset = asInteger(value, NaN);
+  if (Number.isNaN(offset)) throw new MalformedError(`an offset of ${key} is no number`);
+  // Java clients can commit Long.MAX_VALUE; what is stored must stay a number that Java can read.
+  return Math.max(Math.min(offset, Number.MAX_SAFE_INTEGER), Number.MIN_SAFE_INTEGER);
+}
+
+function members(value: Json | undefined, name: string): JsonObject {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) throw new MalformedError(`${name} is no JSON object`);
+  return value;
+}
