@@ -154,7 +154,10 @@ class LenientParser {
     if (this.#at >= this.text.length) throw this.#error();
     const raw = this.text.slice(from, this.#at++);
     if (!raw.includes("\\") && !raw.includes('"')) return raw;
-    const quoted = raw.replace(/\\'/g, "'").replace(/\\.|"/gs, (match) => match === '"' ? '\\"' : match);
+    const quoted = raw.replace(/\\(.)|"/gs, (match, escaped) => {
+      if (match === '"') return '\\"';
+      return escaped === "'" ? "'" : match;
+    });
     try {
       return JSON.parse(`"${quoted.replace(/[\n\r\t]/g, " ")}"`);
     } catch {
