@@ -30,6 +30,10 @@ const MAX_GROUPS_PER_CONNECTION = 4096;
 
 export interface ClientsOptions {
   readonly clock: Clock;
+  readonly settings: () => ClientsSettings;
+}
+
+export interface ClientsSettings {
   /** A member without heartbeat for so long is forgotten. */
   readonly clientExpiryMs: number;
   /** Whether consumers are told when their group changes; without it they ask every 20 s. */
@@ -57,9 +61,15 @@ export interface OnlineGroup {
   readonly consumeType: ConsumeType;
   readonly messageModel: MessageModel;
   readonly consumeFromWhere: ConsumeFromWhere;
+  /** Each member gets everything, so they don't share queues. */
+  readonly isBroadcast: boolean;
+  /** Its members pull by themselves, rather than have a client push to them. */
+  readonly isActive: boolean;
   readonly members: readonly Member[];
   /** By topic. */
   readonly subscriptions: ReadonlyMap<string, Subscription>;
+  subscription(topic: string): Subscription | undefined;
+  hasConnection(connectionId: number): boolean;
 }
 
 /** What a heartbeat says of a consumer. */
@@ -157,11 +167,6 @@ export class Clients {
     return this.#consumers.get(group)?.members.find((member) => member.clientId === clientId);
   }
 
-  /** Whether a connection is a member of a consumer group. */
-  isConsumer(group: string, connection: Connection): boolean {
-    return this.#consumers.get(group)?.table.has(connection.id) ?? false;
-  }
-
   /** Members of a producer group; undefined where it has none. */
   producers(group: string): readonly Member[] | undefined {
     return this.#producers.get(group)?.members();
@@ -188,7 +193,7 @@ export class Clients {
    * every few seconds. Unlike Apache's, the others of a group are told.
    */
   removeExpired(): void {
-    const expiredMs = this.#options.clock.monotonicMs() - this.#options.clientExpiryMs;
+    const expiredMs = this.#options.clock.monotonicMs() - this.#options.settings().clientExpiryMs;
     for (const [group, table] of this.#producers) {
       for (const member of table.silentSince(expiredMs)) this.#expire(group, member, "producer");
     }
@@ -258,7 +263,7 @@ export class Clients {
 
   /** Members that broadcast don't share queues, so nothing changes for them. [RMQ 5.3.1] */
   #notifyMembers(group: ConsumerGroup): void {
-    if (!this.#options.notifyConsumerIdsChanged || group.messageModel === "BROADCASTING") return;
+    if (group.isBroadcast || !this.#options.settings().notifyConsumerIdsChanged) return;
     const fields = consumerListRequest.encode({ consumerGroup: group.name });
     for (const { connection } of group.members) {
       connection.notify({ code: RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, fields });
@@ -351,8 +356,24 @@ class ConsumerGroup implements OnlineGroup {
     this.consumeFromWhere = data.consumeFromWhere;
   }
 
+  get isBroadcast(): boolean {
+    return this.messageModel === "BROADCASTING";
+  }
+
+  get isActive(): boolean {
+    return this.consumeType === "CONSUME_ACTIVELY";
+  }
+
   get members(): readonly Member[] {
     return this.table.members();
+  }
+
+  subscription(topic: string): Subscription | undefined {
+    return this.subscriptions.get(topic);
+  }
+
+  hasConnection(connectionId: number): boolean {
+    return this.table.has(connectionId);
   }
 
   /** The last heartbeat of any member decides. */

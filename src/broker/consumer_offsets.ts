@@ -34,7 +34,7 @@ const COMMITS_PER_VERSION = 500;
 /** Lines of the file that are written without a break. */
 const LINES_PER_PIECE = 2000;
 
-/** What `queryOffset` and its like answer where there is nothing. */
+/** What `query` and `pulled` answer where there is nothing. */
 export const NO_OFFSET = -1;
 
 export class ConsumerOffsets {
@@ -132,15 +132,16 @@ export class ConsumerOffsets {
     this.#changed();
   }
 
-  /** The offset of a reset that no client has been told yet, or `NO_OFFSET`. */
-  pendingReset(group: string, topic: string, queueId: number): number {
-    return this.#resets.get(group, topic, queueId);
+  /** The offset of a reset that no client has been told yet. */
+  pendingReset(group: string, topic: string, queueId: number): number | undefined {
+    const offset = this.#resets.get(group, topic, queueId);
+    return offset === NO_OFFSET ? undefined : offset;
   }
 
   /** The same, and from now on the client counts as told. */
-  takeReset(group: string, topic: string, queueId: number): number {
-    const offset = this.#resets.get(group, topic, queueId);
-    if (offset !== NO_OFFSET) this.#resets.remove(group, topic, queueId);
+  takeReset(group: string, topic: string, queueId: number): number | undefined {
+    const offset = this.pendingReset(group, topic, queueId);
+    if (offset !== undefined) this.#resets.remove(group, topic, queueId);
     return offset;
   }
 

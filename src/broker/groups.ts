@@ -30,12 +30,16 @@ export interface GroupsOptions {
   /** Where `subscriptionGroup.json` is: the `config` folder of the store. */
   readonly directory: string;
   readonly clock: Clock;
+  readonly settings: () => GroupsSettings;
+  /** Beyond so many groups none is made by itself any more, for clients choose the names. */
+  readonly maxAutoCreated?: number;
+}
+
+export interface GroupsSettings {
   /** Whether a look-up makes any group. */
   readonly autoCreateGroup: boolean;
   /** Whether a look-up makes groups whose name begins with `CID_RMQ_SYS_`, even if it makes no others. */
   readonly createSystemGroups: boolean;
-  /** Beyond so many groups none is made by itself any more, for clients choose the names. */
-  readonly maxAutoCreated?: number;
 }
 
 const MAX_AUTO_CREATED = 100_000;
@@ -172,7 +176,8 @@ export class Groups {
   }
 
   #autoCreate(group: string): GroupConfig | undefined {
-    const { autoCreateGroup, createSystemGroups, maxAutoCreated = MAX_AUTO_CREATED } = this.#options;
+    const { settings, maxAutoCreated = MAX_AUTO_CREATED } = this.#options;
+    const { autoCreateGroup, createSystemGroups } = settings();
     if (!autoCreateGroup && !(createSystemGroups && group.startsWith(SYSTEM_GROUP_PREFIX))) return undefined;
     if (groupNameProblem(group) !== undefined) return undefined;
     if (this.#groups.size >= maxAutoCreated) {

@@ -52,7 +52,7 @@ export class Subscription implements SubscriptionData {
     topic: string,
     expression: string | undefined,
     expressionType: string | undefined,
-    subVersion: number,
+    subVersion = 0,
   ): Subscription {
     requireTagExpression(expressionType);
     const subString = expression === undefined || expression === "" ? ALL_TAGS : expression;

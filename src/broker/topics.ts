@@ -33,8 +33,15 @@ export interface TopicsOptions extends SystemTopicOptions {
   /** Where `topics.json` is: the `config` folder of the store. */
   readonly directory: string;
   readonly clock: Clock;
+  readonly settings: () => TopicsSettings;
   /** Beyond so many topics none is made by itself any more, for clients choose the names. */
   readonly maxAutoCreated?: number;
+}
+
+/** What may change while the broker runs; the system topics stay those of the start. */
+export interface TopicsSettings {
+  /** Whether topics may be made after the template that producers name by default. */
+  readonly autoCreateTopic: boolean;
 }
 
 /** What a send or a heartbeat asks of a topic that may not exist yet. */
@@ -57,7 +64,7 @@ export class Topics {
   readonly #clock: Clock;
   readonly #maxAutoCreated: number;
   readonly #systemNames: Set<string>;
-  readonly #autoCreate: boolean;
+  readonly #settings: () => TopicsSettings;
   readonly #table = new Map<string, TopicConfig>();
   readonly #listeners: TopicsListener[] = [];
   #dataVersion: DataVersion;
@@ -66,7 +73,7 @@ export class Topics {
     this.#file = new JsonFile(options.files, options.clock, join(options.directory, "topics.json"));
     this.#clock = options.clock;
     this.#maxAutoCreated = options.maxAutoCreated ?? MAX_AUTO_CREATED;
-    this.#autoCreate = options.autoCreateTopic;
+    this.#settings = options.settings;
     this.#dataVersion = DataVersion.initial(options.clock.nowMs());
     const fromStart = systemTopics(options);
     for (const config of fromStart) this.#table.set(config.topicName, config);
@@ -243,7 +250,7 @@ export class Topics {
 
   #template(defaultTopic: string): TopicConfig | undefined {
     // A table written while topics could be made may still hold the template. [RMQ createTopicInSendMessageMethod]
-    if (defaultTopic === SystemTopic.AUTO_CREATE && !this.#autoCreate) return undefined;
+    if (defaultTopic === SystemTopic.AUTO_CREATE && !this.#settings().autoCreateTopic) return undefined;
     const template = this.#table.get(defaultTopic);
     return template !== undefined && isInheritable(template.perm) ? template : undefined;
   }

@@ -6,12 +6,11 @@ import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
-import type { HandlerTable, Request } from "../../remoting/request.ts";
-import { type ConsumerOffsets, NO_OFFSET } from "../consumer_offsets.ts";
+import type { Handler, Request } from "../../remoting/request.ts";
+import type { ConsumerOffsets } from "../consumer_offsets.ts";
 import type { Groups } from "../groups.ts";
 import type { Topics } from "../topics.ts";
 
-/** Values that an operator may change are read at each request. */
 export interface ConsumerOffsetOptions {
   readonly offsets: Pick<ConsumerOffsets, "commit" | "query" | "queuesOf" | "pendingReset">;
   readonly groups: Pick<Groups, "has">;
@@ -20,17 +19,21 @@ export interface ConsumerOffsetOptions {
   readonly minOffset: (topic: string, queueId: number) => number;
   /** Whether the queue's first message is there and can be read without the disk. */
   readonly isOffsetZeroHot: (topic: string, queueId: number) => boolean;
+  readonly settings: () => ConsumerOffsetSettings;
+}
+
+export interface ConsumerOffsetSettings {
   /** Resets wait for the group's next pull; until then its commits are of the time before the reset. */
   readonly serverSideResetOffset: boolean;
 }
 
 const OK: Response = { code: ResponseCode.SUCCESS, fields: {} };
 
-export function consumerOffsetHandlers(options: ConsumerOffsetOptions): HandlerTable {
-  return new Map([
-    [RequestCode.QUERY_CONSUMER_OFFSET, (request: Request) => handleQuery(options, request)],
-    [RequestCode.UPDATE_CONSUMER_OFFSET, (request: Request) => handleUpdate(options, request)],
-  ]);
+export function consumerOffsetHandlers(options: ConsumerOffsetOptions): [number, Handler][] {
+  return [
+    [RequestCode.QUERY_CONSUMER_OFFSET, (request) => handleQuery(options, request)],
+    [RequestCode.UPDATE_CONSUMER_OFFSET, (request) => handleUpdate(options, request)],
+  ];
 }
 
 /**
@@ -40,8 +43,8 @@ export function consumerOffsetHandlers(options: ConsumerOffsetOptions): HandlerT
  */
 function handleQuery(options: ConsumerOffsetOptions, request: Request): Response {
   const { consumerGroup, topic, queueId, setZeroIfNotFound } = queryOffsetRequest.decode(request.fields);
-  const reset = options.offsets.pendingReset(consumerGroup, topic, queueId);
-  const offset = reset !== NO_OFFSET ? reset : options.offsets.query(consumerGroup, topic, queueId);
+  const offset = options.offsets.pendingReset(consumerGroup, topic, queueId) ??
+    options.offsets.query(consumerGroup, topic, queueId);
   if (offset >= 0) return found(offset);
   if (setZeroIfNotFound === false) {
     throw new RemotingError(ResponseCode.QUERY_NOT_FOUND, "no offset is stored, and 0 is not wanted");
@@ -69,7 +72,8 @@ function handleUpdate(options: ConsumerOffsetOptions, request: Request): Respons
   if (queueId === undefined) throw invalid(`QueueId is null, topic is ${topic}`);
   if (commitOffset === undefined) throw invalid(`Offset is null, topic is ${topic}`);
   if (
-    options.serverSideResetOffset && options.offsets.pendingReset(consumerGroup, topic, queueId) !== NO_OFFSET
+    options.settings().serverSideResetOffset &&
+    options.offsets.pendingReset(consumerGroup, topic, queueId) !== undefined
   ) {
     return { ...OK, remark: "the offset was reset, and the group has not pulled since" };
   }

@@ -6,17 +6,15 @@ import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
-import type { HandlerTable, Request } from "../../remoting/request.ts";
+import type { Handler, Request } from "../../remoting/request.ts";
 import type { Clients } from "../clients.ts";
 
 export interface GroupMembersOptions {
   readonly clients: Pick<Clients, "consumerGroup">;
 }
 
-export function groupMembersHandlers({ clients }: GroupMembersOptions): HandlerTable {
-  return new Map([
-    [RequestCode.GET_CONSUMER_LIST_BY_GROUP, (request: Request) => handleGetMembers(clients, request)],
-  ]);
+export function groupMembersHandlers({ clients }: GroupMembersOptions): [number, Handler][] {
+  return [[RequestCode.GET_CONSUMER_LIST_BY_GROUP, (request) => handleGetMembers(clients, request)]];
 }
 
 /**

@@ -14,19 +14,22 @@ import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
-import type { HandlerTable, Request } from "../../remoting/request.ts";
+import type { Handler, Request } from "../../remoting/request.ts";
 import type { ClientIdentity, Clients } from "../clients.ts";
 import type { Groups } from "../groups.ts";
 import { requireTagExpression } from "../subscription.ts";
 import { retryTopicOf } from "../topic_name.ts";
 import type { Topics } from "../topics.ts";
 
-/** Values that an operator may change are read at each request. */
 export interface HeartbeatOptions {
   readonly clock: Clock;
   readonly clients: Clients;
   readonly groups: Pick<Groups, "find" | "get">;
   readonly topics: Pick<Topics, "createForSendBack" | "isOrderTopic">;
+  readonly settings: () => HeartbeatSettings;
+}
+
+export interface HeartbeatSettings {
   /** Consumers that pull by themselves are not registered. */
   readonly rejectPullConsumers: boolean;
 }
@@ -41,12 +44,12 @@ const MAX_EXPRESSION_LENGTH = 64 * 1024;
 
 const OK: Response = { code: ResponseCode.SUCCESS };
 
-export function heartbeatHandlers(options: HeartbeatOptions): HandlerTable {
-  return new Map([
-    [RequestCode.HEART_BEAT, (request: Request) => handleHeartbeat(options, request)],
-    [RequestCode.UNREGISTER_CLIENT, (request: Request) => handleUnregister(options, request)],
-    [RequestCode.CHECK_CLIENT_CONFIG, (request: Request) => handleCheckClient(options, request)],
-  ]);
+export function heartbeatHandlers(options: HeartbeatOptions): [number, Handler][] {
+  return [
+    [RequestCode.HEART_BEAT, (request) => handleHeartbeat(options, request)],
+    [RequestCode.UNREGISTER_CLIENT, (request) => handleUnregister(options, request)],
+    [RequestCode.CHECK_CLIENT_CONFIG, (request) => handleCheckClient(options, request)],
+  ];
 }
 
 function handleHeartbeat(options: HeartbeatOptions, request: Request): Response {
@@ -81,7 +84,7 @@ function registerConsumer(
   heartbeat: Heartbeat,
 ): boolean {
   const { clients, groups, topics } = options;
-  if (options.rejectPullConsumers && data.consumeType === "CONSUME_ACTIVELY") return false;
+  if (options.settings().rejectPullConsumers && data.consumeType === "CONSUME_ACTIVELY") return false;
   const config = groups.find(data.groupName);
   if (config === undefined) return false;
   const isVersion2 = heartbeat.fingerprint !== 0;

@@ -5,7 +5,7 @@ import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
-import type { HandlerTable, Request } from "../../remoting/request.ts";
+import type { Handler, Request } from "../../remoting/request.ts";
 import type { QueueLocks } from "../queue_locks.ts";
 
 export interface QueueLockOptions {
@@ -14,11 +14,11 @@ export interface QueueLockOptions {
 
 const MAX_QUEUES = 16_384;
 
-export function queueLockHandlers({ locks }: QueueLockOptions): HandlerTable {
-  return new Map([
-    [RequestCode.LOCK_BATCH_MQ, (request: Request) => handleLock(locks, request)],
-    [RequestCode.UNLOCK_BATCH_MQ, (request: Request) => handleUnlock(locks, request)],
-  ]);
+export function queueLockHandlers({ locks }: QueueLockOptions): [number, Handler][] {
+  return [
+    [RequestCode.LOCK_BATCH_MQ, (request) => handleLock(locks, request)],
+    [RequestCode.UNLOCK_BATCH_MQ, (request) => handleUnlock(locks, request)],
+  ];
 }
 
 function handleLock(locks: QueueLockOptions["locks"], request: Request): Response {

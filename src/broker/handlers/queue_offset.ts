@@ -12,7 +12,7 @@ import {
 import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
-import type { HandlerTable, Request } from "../../remoting/request.ts";
+import type { Handler, Request } from "../../remoting/request.ts";
 
 /** What of the store is asked. */
 export interface QueueOffsets {
@@ -25,13 +25,13 @@ export interface QueueOffsets {
   earliestTimestampOf(topic: string, queueId: number): number;
 }
 
-export function queueOffsetHandlers(store: QueueOffsets): HandlerTable {
-  return new Map([
-    [RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, (request: Request) => handleSearch(store, request)],
-    [RequestCode.GET_MAX_OFFSET, (request: Request) => handleMax(store, request)],
-    [RequestCode.GET_MIN_OFFSET, (request: Request) => handleMin(store, request)],
-    [RequestCode.GET_EARLIEST_MSG_STORETIME, (request: Request) => handleEarliest(store, request)],
-  ]);
+export function queueOffsetHandlers(store: QueueOffsets): [number, Handler][] {
+  return [
+    [RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, (request) => handleSearch(store, request)],
+    [RequestCode.GET_MAX_OFFSET, (request) => handleMax(store, request)],
+    [RequestCode.GET_MIN_OFFSET, (request) => handleMin(store, request)],
+    [RequestCode.GET_EARLIEST_MSG_STORETIME, (request) => handleEarliest(store, request)],
+  ];
 }
 
 function handleSearch(store: QueueOffsets, request: Request): Response {
