@@ -13,8 +13,7 @@ export interface ItemStats {
  * What this broker has taken in and given out: per topic, per group of a topic, and in all. [RMQ
  * BrokerStatsManager, BrokerStats]
  *
- * Nothing is kept over a restart, and nothing of topics and groups that are removed. Only names of topics and
- * groups that exist may be counted for: clients choose names, and every name costs memory.
+ * Nothing is kept over a restart, and nothing of topics and groups that are removed.
  */
 export class Statistics {
   /** All that was put and got, and the part of it that does not belong to system topics. */
@@ -33,6 +32,7 @@ export class Statistics {
   readonly #topics = new Map<string, TopicStats>();
   /** Topic, then group: no key has to be put together for each pull. */
   readonly #groups = new Map<string, Map<string, GroupStats>>();
+  #groupCount = 0;
   readonly #timers: Timer[] = [];
   #today = { put: 0, got: 0 };
   #yesterday = { put: 0, got: 0 };
@@ -82,7 +82,7 @@ export class Statistics {
   }
 
   /** A read found nothing. */
-  onMissed(): void {
+  onGetMiss(): void {
     this.getMissTimes++;
   }
 
@@ -98,12 +98,15 @@ export class Statistics {
 
   removeTopic(topic: string): void {
     this.#topics.delete(topic);
+    this.#groupCount -= this.#groups.get(topic)?.size ?? 0;
     this.#groups.delete(topic);
   }
 
   removeGroup(group: string): void {
     for (const [topic, groups] of this.#groups) {
-      if (groups.delete(group) && groups.size === 0) this.#groups.delete(topic);
+      if (!groups.delete(group)) continue;
+      this.#groupCount--;
+      if (groups.size === 0) this.#groups.delete(topic);
     }
   }
 
@@ -156,7 +159,7 @@ export class Statistics {
 
   #addTopic(topic: string): TopicStats {
     const stats = new TopicStats(this.#isSystemTopic(topic));
-    this.#topics.set(topic, stats);
+    if (this.#topics.size < MAX_COUNTERS) this.#topics.set(topic, stats);
     return stats;
   }
 
@@ -165,10 +168,12 @@ export class Statistics {
   }
 
   #addGroup(topic: string, group: string): GroupStats {
-    let groups = this.#groups.get(topic);
-    if (groups === undefined) this.#groups.set(topic, groups = new Map());
     const stats = new GroupStats(this.#isSystemTopic(topic));
-    groups.set(group, stats);
+    if (this.#groupCount >= MAX_COUNTERS) return stats;
+    this.#groupCount++;
+    const groups = this.#groups.get(topic);
+    if (groups === undefined) this.#groups.set(topic, new Map([[group, stats]]));
+    else groups.set(group, stats);
     return stats;
   }
 
@@ -204,6 +209,9 @@ export interface PutAndGot {
   readonly put: number;
   readonly got: number;
 }
+
+/** Clients choose names, and every name costs memory: beyond so many, new ones are only part of the totals. */
+const MAX_COUNTERS = 200_000;
 
 const MINUTE_PERIOD_MS = 10_000;
 const HOUR_PERIOD_MS = 600_000;

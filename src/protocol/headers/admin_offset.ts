@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What administrators ask about the positions of groups. */
-import { bool, header, type HeaderOf, int, long, optional, text, withDefault } from "../header.ts";
+import { bool, header, type HeaderOf, int, long, text, withDefault } from "../header.ts";
 
 /** GET_CONSUME_STATS. */
 export const consumeStatsRequest = header({
@@ -39,12 +39,4 @@ export const cloneOffsetRequest = header({
   topic: withDefault(text, ""),
   /** Take topics too that the source does not subscribe to now. */
   offline: bool,
-});
-
-/** QUERY_CORRECTION_OFFSET. */
-export const correctionOffsetRequest = header({
-  topic: withDefault(text, ""),
-  compareGroup: withDefault(text, ""),
-  /** Groups separated by commas. */
-  filterGroups: optional(text),
 });
