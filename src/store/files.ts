@@ -32,8 +32,8 @@ export interface Files {
   removeDirectory(path: string): void;
   /** Makes the names in a directory durable. */
   syncDirectory(directory: string): void;
-  /** Bytes of the file system that holds `path`. */
-  space(path: string): { totalBytes: number; usableBytes: number };
+  /** Bytes of the file system that holds `path`: all, not in use, and of these the ones that we may take. */
+  space(path: string): { totalBytes: number; freeBytes: number; usableBytes: number };
 }
 
 export interface FileStat {
