@@ -5,8 +5,8 @@
  */
 import { Buffer } from "node:buffer";
 
-const BUFFER_BYTES = 16_384;
-const POOLED_BUFFERS = 256;
+const BUFFER_BYTES = 65_536;
+const POOLED_BUFFERS = 64;
 const NO_BYTES = Buffer.alloc(0);
 
 const pool: Buffer[] = [];
@@ -47,7 +47,7 @@ export class ByteWriter {
     return this.#piecesByteCount + this.at - this.#sealed;
   }
 
-  /** Begins a frame; returns nothing, `frameStart` tells where it is. */
+  /** Begins a frame; `frameStart` tells where it is. */
   beginFrame(): void {
     this.#frameStart = this.at;
   }

@@ -17,8 +17,11 @@ import { FRAME_PREFIX_BYTES, MAX_FRAME_BYTES } from "./frame.ts";
 import { readJsonHeader, writeJsonHeader } from "./json_header.ts";
 import { FrameError } from "./remoting_error.ts";
 
-/** Bodies up to this length are copied behind their header, which is cheaper than one more piece to write. */
-const COPIED_BODY_BYTES = 4096;
+/**
+ * Bodies up to this length are copied behind their header: that costs less than one more system call, as
+ * long as the piece is not much larger than this.
+ */
+const COPIED_BODY_BYTES = 32_768;
 const CPP = LANGUAGES.indexOf("CPP");
 
 /** Reads the frame `bytes[start..end)`, from its length field on. @throws FrameError */

@@ -69,7 +69,10 @@ export class Dispatch {
  * for errors that come after they returned. What nobody foresaw is logged with its stack.
  */
 export function errorResponse(error: unknown, request: Request): Response {
-  if (error instanceof RemotingError) return { code: error.code, remark: error.remark, fields: error.fields };
+  if (error instanceof RemotingError) {
+    const { code, remark, fields } = error;
+    return fields === undefined ? { code, remark } : { code, remark, fields };
+  }
   if (error instanceof MalformedError) return { code: ResponseCode.SYSTEM_ERROR, remark: error.message };
   logger.error("request {code} of {peer} failed: {error}", {
     code: request.command.code,

@@ -87,7 +87,10 @@ export class SocketConnection implements Connection {
   #isPaused = false;
   #isFlushPending = false;
   #isResumePending = false;
-  #unsentBytes = 0;
+  /** What is being written: the pieces before `#nextPiece` were handed to the socket. */
+  #batch: Batch | null = null;
+  #nextPiece = 0;
+  #takenPieces = 0;
   #underWayRequests = 0;
   #underWayBodyBytes = 0;
   #isActive = true;
@@ -117,7 +120,7 @@ export class SocketConnection implements Connection {
 
   /** Bytes that the kernel has not taken yet. */
   get unsentBytes(): number {
-    return this.#unsentBytes + this.#writer.byteCount;
+    return this.#writer.byteCount + (this.#batch?.byteCount ?? 0);
   }
 
   respond(request: Command, response: Response): void {
@@ -156,7 +159,7 @@ export class SocketConnection implements Connection {
 
   close(): void {
     if (this.#closed) return;
-    this.#flush();
+    this.#writeRest();
     this.#socket.end();
     // Reads on, so that the end of the peer's side is seen; what comes is thrown away.
     this.#socket.resume();
@@ -173,7 +176,7 @@ export class SocketConnection implements Connection {
   /** Called now and then: closes when nothing was read or written for `idleTimeoutMs`. */
   closeIfIdle(idleTimeoutMs: number): void {
     const nowMs = this.#clock.monotonicMs();
-    if (this.#isActive || this.#unsentBytes > 0) {
+    if (this.#isActive) {
       this.#isActive = false;
       this.#activeAtMs = nowMs;
     } else if (nowMs - this.#activeAtMs >= idleTimeoutMs) {
@@ -269,36 +272,61 @@ export class SocketConnection implements Connection {
     atEndOfTurn("send", this.#flush);
   }
 
+  /**
+   * While the kernel has not taken all of one batch, the next one gathers: pieces queued in the socket would
+   * be joined there by copying.
+   */
   readonly #flush = (): void => {
     this.#isFlushPending = false;
-    if (this.#closed || this.#writer.byteCount === 0) return;
-    const batch = this.#writer.take();
-    this.#unsentBytes += batch.byteCount;
-    this.#write(batch);
-    if (this.#unsentBytes > this.#limits.unsentMaxBytes) {
-      logger.warn("closing {peer}: it does not read, and {bytes} bytes wait for it", {
-        peer: this.#peer,
-        bytes: this.#unsentBytes,
-      });
-      this.#socket.destroy();
-      this.#becomeClosed();
+    if (this.#closed) return;
+    if (this.unsentBytes > this.#limits.unsentMaxBytes) {
+      this.#destroyUnread();
+    } else if (this.#batch === null && this.#writer.byteCount > 0) {
+      this.#batch = this.#writer.take();
+      this.#writePieces(this.#batch);
     }
   };
 
-  #write(batch: Batch): void {
-    const { pieces } = batch;
-    const last = pieces.length - 1;
-    if (last > 0) this.#socket.cork();
-    for (let i = 0; i < last; i++) this.#socket.write(pieces[i]);
-    this.#socket.write(pieces[last], () => this.#onWritten(batch));
-    if (last > 0) this.#socket.uncork();
+  #writePieces(batch: Batch): void {
+    while (this.#nextPiece < batch.pieces.length) {
+      this.#socket.write(batch.pieces[this.#nextPiece++], this.#onTaken);
+      if (this.#socket.writableLength > 0) return;
+    }
   }
 
-  #onWritten(batch: Batch): void {
-    batch.recycle();
+  readonly #onTaken = (error?: Error | null): void => {
+    const batch = this.#batch;
+    if (error || this.#closed || batch === null) return;
     this.#isActive = true;
-    this.#unsentBytes -= batch.byteCount;
+    if (++this.#takenPieces < this.#nextPiece) return;
+    if (this.#nextPiece < batch.pieces.length) {
+      this.#writePieces(batch);
+      return;
+    }
+    batch.recycle();
+    this.#batch = null;
+    this.#nextPiece = this.#takenPieces = 0;
+    if (this.#writer.byteCount > 0) this.#flushAtEndOfTurn();
     if (this.#isPaused) this.#resumeLater();
+  };
+
+  /** Hands everything to the socket, whether the kernel takes it now or not. */
+  #writeRest(): void {
+    for (const batch of [this.#batch, this.#writer.take()]) {
+      const pieces = batch?.pieces.slice(this.#nextPiece) ?? [];
+      this.#nextPiece = 0;
+      for (const piece of pieces) this.#socket.write(piece);
+    }
+  }
+
+  #destroyUnread(): void {
+    const bytes = this.unsentBytes;
+    logger.warn("closing {peer}: it does not read, and {bytes} bytes wait for it", {
+      peer: this.#peer,
+      bytes,
+    });
+    this.#socket.destroy();
+    this.#becomeClosed();
   }
 
   #nextOpaque(): number {

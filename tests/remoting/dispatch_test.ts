@@ -40,6 +40,11 @@ describe("Dispatch", () => {
 
   const failures: [string, unknown, Response][] = [
     ["a RemotingError", new RemotingError(17, "no such topic"), { code: 17, remark: "no such topic" }],
+    [
+      "a RemotingError with fields",
+      new RemotingError(20, "again", { fields: { nextBeginOffset: "7" } }),
+      { code: 20, remark: "again", fields: { nextBeginOffset: "7" } },
+    ],
     ["a MalformedError", new MalformedError("bad field"), { code: 1, remark: "bad field" }],
     ["anything else", new TypeError("oops"), { code: 1, remark: "TypeError: oops" }],
     ["a thrown string", "oops", { code: 1, remark: "oops" }],
