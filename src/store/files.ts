@@ -7,6 +7,8 @@
  * are meant for the page cache. What is durable on return is said at each call; nothing else is.
  */
 export interface Files {
+  /** Whether paths are the system's, which other processes see too. */
+  readonly isOnDisk: boolean;
   /** Names in a directory (no order); empty where the directory is missing. */
   list(directory: string): string[];
   /** What a path is; undefined where there is nothing. */

@@ -310,6 +310,13 @@ export class MessageStore {
     return this.#queues.get(topic, queueId)?.entry(queueOffset);
   }
 
+  /** Whether a message is there and so near the log's end that it is taken to be in memory. */
+  isHot(topic: string, queueId: number, queueOffset: number): boolean {
+    const entry = this.queueEntry(topic, queueId, queueOffset);
+    return entry !== undefined && entry.physicalOffset >= this.#log.minOffset &&
+      this.#log.writtenOffset - entry.physicalOffset <= this.#options.inMemoryBytes;
+  }
+
   /** Store time of a message; -1 where it can't be read. */
   storeTimestampOf(topic: string, queueId: number, queueOffset: number): number {
     const entry = this.queueEntry(topic, queueId, queueOffset);

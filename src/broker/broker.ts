@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Puts a broker together, and takes it apart: the one place that sees all of its parts. What each part needs
+ * of another it is handed here; no part is handed this.
+ */
+import { lookup } from "node:dns/promises";
+import { totalmem } from "node:os";
+import { join } from "node:path";
+import { getLogger } from "@logtape/logtape";
+import { type Clock, systemClock } from "../base/clock.ts";
+import type { BrokerSettings } from "../config/broker_settings.ts";
+import { RequestCode } from "../protocol/request_code.ts";
+import { RemotingClient } from "../remoting/client.ts";
+import { formatAddress, type HostAddress } from "../remoting/connection.ts";
+import { Dispatch } from "../remoting/dispatch.ts";
+import { hostAddress } from "../remoting/host_address.ts";
+import { RemotingServer } from "../remoting/server.ts";
+import { diskFiles } from "../store/disk_files.ts";
+import type { Files } from "../store/files.ts";
+import { MessageStore } from "../store/message_store.ts";
+import { Clients } from "./clients.ts";
+import { ConsumerOffsets } from "./consumer_offsets.ts";
+import { DelayDelivery } from "./delay_delivery.ts";
+import { Durability } from "./durability.ts";
+import { Groups } from "./groups.ts";
+import { type BrokerParts, handlerTable } from "./handler_table.ts";
+import type { LiveConfig } from "./handlers/admin_config.ts";
+import { PullHold } from "./hold.ts";
+import { startHousekeeping } from "./housekeeping.ts";
+import { JsonFile } from "./json_file.ts";
+import { PutTimes } from "./put_times.ts";
+import { QueueLocks } from "./queue_locks.ts";
+import { RateSampler } from "./rates.ts";
+import { Registration } from "./registration.ts";
+import { Statistics } from "./statistics.ts";
+import { Topics } from "./topics.ts";
+
+const logger = getLogger(["rmq", "broker"]);
+
+/** Of the machine's memory, the part in which the log's end is taken to be cached. [RMQ accessMessageInMemoryMaxRatio] */
+const IN_MEMORY_RATIO = 0.4;
+const MAX_OPEN_FILES = 4096;
+/** A name server that does not answer holds up the start no longer than this; it is tried on. */
+const FIRST_REGISTRATION_MS = 2000;
+/** Pulls have their own port: a client's "VIP" connections are for sends and administration. */
+const NOT_ON_VIP_PORT = [RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE];
+
+export interface BrokerOptions {
+  /** What the operator wants now; keys that may change while the broker runs are asked for again. */
+  settings: () => BrokerSettings;
+  config: LiveConfig;
+  /** Keys that no request may change. */
+  configBlackList: readonly string[];
+  files?: Files;
+  clock?: Clock;
+}
+
+/** A broker that serves. */
+export interface RunningBroker {
+  readonly name: string;
+  /** `host:port` that clients are given. */
+  readonly address: string;
+  /** Where it really listens. */
+  readonly port: number;
+  /** Unregisters, answers what is under way, writes everything: the next start is a clean one. */
+  stop(): Promise<void>;
+}
+
+/** Opens the store, recovers it, listens and registers. @throws an error with a sentence for the operator */
+export async function startBroker(options: BrokerOptions): Promise<RunningBroker> {
+  const undo: (() => unknown)[] = [];
+  try {
+    return await start(options, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+/** @param undo gets a step for each thing that was opened; run backwards they are an orderly stop */
+async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<RunningBroker> {
+  const { files = diskFiles, clock = systemClock } = options;
+  const settings = options.settings();
+  const advertised = await resolveHost(settings.advertisedHost, settings.listenPort);
+  const inMemoryBytes = totalmem() * IN_MEMORY_RATIO;
+  const store = await MessageStore.open({
+    ...settings,
+    files,
+    clock,
+    maxOpenFiles: MAX_OPEN_FILES,
+    inMemoryBytes,
+  });
+  undo.push(() => store.close());
+  const directory = join(settings.storeDirectory, "config");
+  files.makeDirectory(directory);
+  const common = { files, clock, directory, settings: options.settings };
+  const topics = Topics.open({ ...settings, ...common });
+  undo.push(() => topics.flush());
+  const groups = Groups.open({ ...settings, ...common });
+  undo.push(() => groups.flush());
+  const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
+  const offsets = ConsumerOffsets.open({ files, clock, directory, flushIntervalMs });
+  undo.push(() => offsets.close());
+  offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
+
+  const clients = new Clients({ clock, settings: options.settings });
+  const locks = new QueueLocks({ clock });
+  const housekeeping = startHousekeeping(clock, clients, locks);
+  undo.push(() => housekeeping.cancel());
+  const counters = startCounters(clock, topics);
+  undo.push(() => counters.stop());
+  const durability = new Durability({ ...settings, store, clock });
+  undo.push(() => durability.stop());
+  const hold = new PullHold(store, clock);
+  const delay = new DelayDelivery({
+    ...settings,
+    store,
+    clock,
+    file: new JsonFile(files, clock, join(directory, "delayOffset.json")),
+    whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
+  });
+  undo.push(() => delay.stop());
+
+  const parts: BrokerParts = {
+    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, delay },
+    ...counters,
+    storeHost: advertised,
+    address: formatAddress(advertised),
+    settings: options.settings,
+    config: options.config,
+    configBlackList: options.configBlackList,
+    space: (path) => files.space(path),
+    onPermissionChanged: () => {
+      topics.touch();
+      registration.registerAll();
+    },
+  };
+  const dispatch = new Dispatch(handlerTable(parts));
+  const server = await listen(settings, settings.listenPort, dispatch, clock);
+  undo.push(() => server.close());
+  if (settings.vipListenPort > 0) {
+    const vip = await listen(settings, settings.vipListenPort, dispatch.without(...NOT_ON_VIP_PORT), clock);
+    undo.push(() => vip.close());
+  }
+  undo.push(() => hold.stop());
+
+  const address = formatAddress({ host: settings.advertisedHost, port: server.port });
+  const client = new RemotingClient({ clock });
+  undo.push(() => client.close());
+  const registration = new Registration({
+    ...settings,
+    clock,
+    brokerAddress: address,
+    haAddress: formatAddress({ host: settings.haAdvertisedHost, port: settings.haListenPort }),
+    nameServers: settings.nameServerAddresses,
+    topics,
+    brokerPermission: () => options.settings().brokerPermission,
+    connect: (nameServer) => client.connection(nameServer),
+    onOrderTopics: (names) => topics.markOrdered(names),
+  });
+  topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
+  undo.push(() => registration.stop());
+  await Promise.race([registration.start(), waited(clock, FIRST_REGISTRATION_MS)]);
+  delay.start();
+  logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });
+  return {
+    name: settings.brokerName,
+    address,
+    port: server.port,
+    async stop() {
+      for (const step of undo.splice(0).reverse()) await step();
+    },
+  };
+}
+
+/** What is counted, and sampled by time. */
+function startCounters(clock: Clock, topics: Topics) {
+  const statistics = new Statistics({ clock, isSystemTopic: (topic) => topics.isSystemTopic(topic) });
+  const rates = new RateSampler(clock, () => ({
+    put: statistics.put.messages,
+    found: statistics.getFoundTimes,
+    missed: statistics.getMissTimes,
+    transferred: statistics.got.messages,
+  }));
+  const putTimes = new PutTimes(clock);
+  const parts = [statistics, rates, putTimes];
+  for (const part of parts) part.start();
+  return { statistics, rates, putTimes, stop: () => parts.forEach((part) => part.stop()) };
+}
+
+async function listen(
+  settings: BrokerSettings,
+  port: number,
+  dispatch: Dispatch,
+  clock: Clock,
+): Promise<RemotingServer> {
+  const { bindAddress: host, connectionMaxIdleMs: idleTimeoutMs } = settings;
+  try {
+    return await RemotingServer.listen({ host, port, dispatch, clock, idleTimeoutMs });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const reason = code === "EADDRINUSE" ? "the port is in use" : message;
+    throw new Error(`the broker can't listen on ${host}:${port}: ${reason}`, { cause: error });
+  }
+}
+
+/** Messages carry the address as bytes, so a host name is resolved once. */
+async function resolveHost(host: string, port: number): Promise<HostAddress> {
+  try {
+    return hostAddress(host, port);
+  } catch {
+    try {
+      return hostAddress((await lookup(host, { family: 4 })).address, port);
+    } catch (error) {
+      throw new Error(`brokerIP1=${host} is neither an address nor a name that resolves`, { cause: error });
+    }
+  }
+}
+
+function waited(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => clock.after(delayMs, resolve));
+}

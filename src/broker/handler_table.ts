@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Which request code is served by whom: every handler family with the parts that it uses. */
+import type { Clock } from "../base/clock.ts";
+import type { BrokerSettings } from "../config/broker_settings.ts";
+import type { HostAddress } from "../remoting/connection.ts";
+import type { Handler, HandlerTable } from "../remoting/request.ts";
+import type { MessageStore } from "../store/message_store.ts";
+import type { Clients } from "./clients.ts";
+import type { ConsumerOffsets } from "./consumer_offsets.ts";
+import type { DelayDelivery } from "./delay_delivery.ts";
+import type { Durability, Outcome } from "./durability.ts";
+import type { Groups } from "./groups.ts";
+import { adminBrokerHandlers } from "./handlers/admin_broker.ts";
+import { adminClientsHandlers } from "./handlers/admin_clients.ts";
+import { adminConfigHandlers, type LiveConfig } from "./handlers/admin_config.ts";
+import { adminGroupHandlers } from "./handlers/admin_group.ts";
+import { adminOffsetHandlers } from "./handlers/admin_offset.ts";
+import { adminResetHandlers } from "./handlers/admin_reset.ts";
+import { adminTopicHandlers } from "./handlers/admin_topic.ts";
+import { consumerOffsetHandlers } from "./handlers/consumer_offset.ts";
+import { groupMembersHandlers } from "./handlers/group_members.ts";
+import { heartbeatHandlers } from "./handlers/heartbeat.ts";
+import { notBuiltHandlers } from "./handlers/not_built.ts";
+import { pullHandlers } from "./handlers/pull.ts";
+import { queryMessageHandlers } from "./handlers/query_message.ts";
+import { queueLockHandlers } from "./handlers/queue_lock.ts";
+import { queueOffsetHandlers } from "./handlers/queue_offset.ts";
+import { sendHandlers } from "./handlers/send.ts";
+import { sendBackHandlers } from "./handlers/send_back.ts";
+import type { PullHold } from "./hold.ts";
+import type { PutTimes } from "./put_times.ts";
+import type { QueueLocks } from "./queue_locks.ts";
+import type { RateSampler } from "./rates.ts";
+import { runtimeInfo } from "./runtime_info.ts";
+import type { Statistics } from "./statistics.ts";
+import { Subscription } from "./subscription.ts";
+import type { Topics } from "./topics.ts";
+
+/** The parts of one broker, for this page only. */
+export interface BrokerParts {
+  clock: Clock;
+  store: MessageStore;
+  topics: Topics;
+  groups: Groups;
+  offsets: ConsumerOffsets;
+  clients: Clients;
+  locks: QueueLocks;
+  durability: Durability;
+  hold: PullHold;
+  delay: DelayDelivery;
+  statistics: Statistics;
+  rates: RateSampler;
+  putTimes: PutTimes;
+  storeHost: HostAddress;
+  /** `host:port` that clients are given. */
+  address: string;
+  settings: () => BrokerSettings;
+  config: LiveConfig;
+  configBlackList: readonly string[];
+  space: (path: string) => { totalBytes: number; usableBytes: number };
+  onPermissionChanged: () => void;
+}
+
+export function handlerTable(parts: BrokerParts): HandlerTable {
+  return new Map<number, Handler>([
+    ...messageHandlers(parts),
+    ...consumerHandlers(parts),
+    ...adminHandlers(parts),
+    ...notBuiltHandlers(),
+  ]);
+}
+
+/** Messages in and out. */
+function messageHandlers(parts: BrokerParts): [number, Handler][] {
+  const { clock, store, topics, groups, offsets, clients, locks, hold, statistics, storeHost } = parts;
+  const { clusterName, delayLevelsMs, queryMaxCount, indexQueryMaxCount } = parts.settings();
+  const delayLevelCount = delayLevelsMs.length;
+  const { settings } = parts;
+  const durability = timed(parts);
+  const hasLocks = (group: string) => locks.hasLiveLock(group);
+  const sends = { store, durability, topics, groups, statistics, storeHost, delayLevelCount, settings };
+  return [
+    ...sendHandlers({ ...sends, hasLocks, clock, clusterName }),
+    ...sendBackHandlers(sends),
+    ...pullHandlers({
+      ...{ store, topics, groups, offsets, hold, statistics, clock, settings },
+      online: (group) => clients.consumerGroup(group),
+      parseSubscription: Subscription.parse,
+    }),
+    ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
+  ];
+}
+
+/** What clients say of themselves and of how far they have come. */
+function consumerHandlers(parts: BrokerParts): [number, Handler][] {
+  const { clock, store, topics, groups, offsets, clients, locks, settings } = parts;
+  return [
+    ...heartbeatHandlers({ clock, clients, groups, topics, settings }),
+    ...groupMembersHandlers({ clients }),
+    ...consumerOffsetHandlers({
+      ...{ offsets, groups, topics, settings },
+      minOffset: (topic, queueId) => store.minOffset(topic, queueId),
+      isOffsetZeroHot: (topic, queueId) => store.isHot(topic, queueId, 0),
+    }),
+    ...queueOffsetHandlers(store),
+    ...queueLockHandlers({ locks }),
+  ];
+}
+
+/** Administrators' requests. */
+function adminHandlers(parts: BrokerParts): [number, Handler][] {
+  const { clock, store, topics, groups, offsets, clients, hold, delay, statistics, settings } = parts;
+  const { brokerName } = settings();
+  const metadataPageCount = () => settings().metadataPageCount;
+  const forgetTopic = (topic: string) => {
+    offsets.removeTopic(topic);
+    store.deleteTopic(topic);
+    statistics.removeTopic(topic);
+    hold.wakeTopic(topic);
+  };
+  const queues = store;
+  return [
+    ...adminTopicHandlers({
+      ...{ brokerName, topics, queues, metadataPageCount },
+      belongings: { groupsOf: (topic) => offsets.groupsOf(topic), forget: forgetTopic },
+      putTps: (topic) => statistics.topicPutTps(topic),
+      protectSystemTopics: () => settings().protectSystemTopics,
+    }),
+    ...adminGroupHandlers({
+      ...{ groups, metadataPageCount },
+      removeOffsets: (group) => offsets.removeGroup(group),
+      removeStatistics: (group) => statistics.removeGroup(group),
+    }),
+    ...adminClientsHandlers({ brokerName, clients, topics, groups, store }),
+    ...adminOffsetHandlers({
+      ...{ clock, brokerName, brokerAddress: parts.address, topics, offsets, clients, queues },
+      groupNames: () => groups.table.groups.keys(),
+      getTps: (topic, group) => statistics.groupGetTps(topic, group),
+    }),
+    ...adminResetHandlers({
+      ...{ brokerName, topics, groups, offsets, clients, queues },
+      serverSide: () => settings().serverSideResetOffset,
+    }),
+    ...adminBrokerHandlers({
+      ...{ store, topics, clients, statistics },
+      runtimeInfo: () => runtimeInfoOf(parts),
+      slaves: () => [],
+      consumerOffsets: () => offsets.toJson(),
+      delayOffsets: () => delay.toJson(),
+    }),
+    ...adminConfigHandlers({
+      config: parts.config,
+      blackList: parts.configBlackList,
+      onPermissionChanged: parts.onPermissionChanged,
+    }),
+  ];
+}
+
+function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {
+  const { storeDirectory, commitLogDirectory } = parts.settings();
+  return runtimeInfo({
+    ...parts,
+    storeDirectory,
+    commitLogDirectory,
+    getTimeMaxMs: () => 0,
+    acceptSendsFromMs: () => parts.settings().acceptSendsFromMs,
+    delayProgress: () => parts.delay.progress(),
+  });
+}
+
+/** Counts how long senders wait for their acknowledgement. */
+function timed({ durability, putTimes, clock }: BrokerParts) {
+  return {
+    when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void {
+      const startMs = clock.monotonicMs();
+      durability.when(endOffset, mayWait, (outcome) => {
+        putTimes.record(clock.monotonicMs() - startMs);
+        settle(outcome);
+      });
+    },
+  };
+}
