@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { notBuiltHandlers } from "../../../src/broker/handlers/not_built.ts";
+import { RequestCode } from "../../../src/protocol/request_code.ts";
+import { ResponseCode } from "../../../src/protocol/response_code.ts";
+import { Dispatch } from "../../../src/remoting/dispatch.ts";
+import { MemoryConnection } from "../../harness/memory_connection.ts";
+
+test("what is not built is refused with a sentence, each code once", async () => {
+  const dispatch = new Dispatch(new Map(notBuiltHandlers()));
+  assert.equal(dispatch.codes.length, notBuiltHandlers().length);
+  for (const code of dispatch.codes) {
+    const { code: answer, remark } = await new MemoryConnection().ask(dispatch, { code });
+    assert.notEqual(answer, ResponseCode.SUCCESS);
+    assert.match(remark!, /(not support|not enabled|does not)/);
+  }
+});
+
+test("a consumer that asks for an assignment gets an error, at which it shares the queues out by itself", async () => {
+  const handlers = new Map(notBuiltHandlers());
+  const answer = await new MemoryConnection().ask(handlers, { code: RequestCode.QUERY_ASSIGNMENT });
+  assert.equal(answer.code, ResponseCode.REQUEST_CODE_NOT_SUPPORTED);
+});
