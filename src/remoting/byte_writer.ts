@@ -110,7 +110,7 @@ export class ByteWriter {
 
   /** An integer in decimal ASCII digits. */
   decimal(value: number): void {
-    if (value < 0 || !Number.isSafeInteger(value)) {
+    if (value !== (value & 0x7fffffff)) {
       this.utf8(String(value));
       return;
     }
@@ -119,7 +119,7 @@ export class ByteWriter {
     this.reserve(digits);
     const end = this.at + digits;
     for (let at = end - 1, rest = value; at >= this.at; at--) {
-      const next = Math.floor(rest / 10);
+      const next = (rest / 10) | 0;
       this.bytes[at] = 0x30 + rest - next * 10;
       rest = next;
     }
