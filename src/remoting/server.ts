@@ -2,7 +2,6 @@
 import { getLogger } from "@logtape/logtape";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Clock, systemClock, type Timer } from "../base/clock.ts";
-import type { Connection } from "./connection.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type ConnectionLimits, SocketConnection } from "./socket_connection.ts";
 
@@ -52,7 +51,7 @@ export class RemotingServer {
   }
 
   /** The connections that are open, in the order in which they were made. */
-  get connections(): ReadonlySet<Connection> {
+  get connections(): ReadonlySet<SocketConnection> {
     return this.#connections;
   }
 

@@ -9,3 +9,14 @@ export async function until(condition: () => boolean, timeoutMs = 10_000): Promi
     await setTimeout(2);
   }
 }
+
+/** Waits until `value` has not changed for `quietMs`. */
+export async function settled(value: () => unknown, quietMs = 100): Promise<void> {
+  let last = value();
+  for (let sinceMs = performance.now(); performance.now() - sinceMs < quietMs;) {
+    await setTimeout(2);
+    if (value() === last) continue;
+    last = value();
+    sinceMs = performance.now();
+  }
+}
