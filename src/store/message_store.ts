@@ -151,7 +151,10 @@ export class MessageStore {
         entryCount: options.indexEntryCount,
         isClean,
         durableTimestampMs: indexMsgTimestampMs,
-        onSealed: (endTimestampMs) => this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs }),
+        onDurable: (endTimestampMs) => {
+          this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs });
+          return this.#checkpoint.flush();
+        },
       });
     }
     const recovered = recover({
@@ -568,9 +571,9 @@ export class MessageStore {
       this.#dirtyQueues.delete(queue);
       this.#unsyncedQueues.add(queue);
     });
-    await this.#index?.flush();
     if (!thoroughly) return;
     this.#lastThoroughMs = nowMs;
+    await this.#index?.flush();
     for (const queue of [...this.#unsyncedQueues]) {
       this.#unsyncedQueues.delete(queue);
       try {
