@@ -47,8 +47,17 @@ export class Result {
   }
 }
 
+/** A scenario that waits for its release. */
+export interface Held {
+  readonly result: Promise<Result>;
+  release(): void;
+  /** Resolves when the scenario has printed a line of this kind. */
+  printed(kind: string): Promise<void>;
+}
+
 interface Pending {
   readonly lines: Line[];
+  readonly listeners: Set<() => void>;
   readonly resolve: (result: Result) => void;
 }
 
@@ -84,6 +93,17 @@ export class Driver {
     return this.#command("RUN", [scenario, ...words]);
   }
 
+  /** Starts a scenario that goes on, at some point, only when it is released. */
+  hold(scenario: string, args: Record<string, string | number>): Held {
+    const id = String(this.#nextId + 1);
+    const result = this.run(scenario, args);
+    return {
+      result,
+      release: () => this.#child.write(`${id} RELEASE\n`),
+      printed: (kind) => this.#printed(id, kind),
+    };
+  }
+
   /** Runs a scenario that must not fail. */
   async mustRun(scenario: string, args: Record<string, string | number>): Promise<Result> {
     const result = await this.run(scenario, args);
@@ -106,8 +126,20 @@ export class Driver {
     return new Promise((resolve) => {
       if (!this.#child.isRunning) return resolve(new Result([], "the driver is not running"));
       const id = String(++this.#nextId);
-      this.#pending.set(id, { lines: [], resolve });
+      this.#pending.set(id, { lines: [], listeners: new Set(), resolve });
       this.#child.write([id, verb, ...words.map(encodeURIComponent)].join(" ") + "\n");
+    });
+  }
+
+  #printed(id: string, kind: string): Promise<void> {
+    const pending = this.#pending.get(id);
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (pending?.lines.some((line) => line.kind === kind)) resolve();
+        else if (this.#pending.get(id) === undefined) reject(new Error(`it ended without printing ${kind}`));
+      };
+      pending?.listeners.add(look);
+      look();
     });
   }
 
@@ -121,9 +153,11 @@ export class Driver {
     }));
     if (kind !== "DONE" && kind !== "FAILED") {
       pending.lines.push({ kind, fields });
+      for (const listener of pending.listeners) listener();
       return;
     }
     this.#pending.delete(id);
+    for (const listener of pending.listeners) listener();
     pending.resolve(new Result(pending.lines, kind === "FAILED" ? fields.reason : undefined));
   }
 

@@ -3,7 +3,9 @@ package interop;
 
 import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
@@ -11,6 +13,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -26,6 +29,7 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  * java interop.Driver                                   reads commands from the standard input until it ends:
  *   ID RUN Scenario key=value ...                       runs a scenario, several at a time
  *   ID ADMIN subcommand -x value ...                    runs an mqadmin command, one after the other
+ *   ID RELEASE                                          lets a scenario go on that waits to be told so
  * java interop.Driver Scenario key=value ...            runs one scenario; the exit code is 1 when it fails
  * </pre>
  *
@@ -34,15 +38,20 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
  */
 public final class Driver {
     private static final PrintStream LINES = System.out;
-    private static final ExecutorService SCENARIOS = Executors.newCachedThreadPool();
-    private static final ExecutorService ADMIN = Executors.newSingleThreadExecutor();
+    private static final ExecutorService THREADS = Executors.newCachedThreadPool();
+    private static final ExecutorService ADMIN = Executors.newSingleThreadExecutor(); // its commands share statics
+    private static final Map<String, Run> RUNS = new ConcurrentHashMap<>();
+    private static final ThreadLocal<OutputStream> CAPTURE = new ThreadLocal<>();
 
     public static void main(String[] args) throws Exception {
-        System.setOut(System.err); // what libraries print is no result
+        PrintStream routed = new PrintStream(new Routed(System.err), true, StandardCharsets.UTF_8);
+        System.setOut(routed); // what libraries print is no result
+        System.setErr(routed);
         if (args.length > 0) {
             boolean done = runScenario("0", args[0], parse(Arrays.asList(args).subList(1, args.length)));
             System.exit(done ? 0 : 1);
         }
+        hurryShutdowns();
         print("0", "READY", Map.of());
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
@@ -50,19 +59,48 @@ public final class Driver {
                 .map(word -> URLDecoder.decode(word, StandardCharsets.UTF_8)).collect(Collectors.toList());
             String id = words.get(0);
             List<String> rest = words.subList(2, words.size());
-            if (words.get(1).equals("ADMIN")) {
-                ADMIN.submit(() -> runAdmin(id, rest.toArray(new String[0])));
-            } else {
-                SCENARIOS.submit(() -> runScenario(id, rest.get(0), parse(rest.subList(1, rest.size()))));
+            switch (words.get(1)) {
+                case "RUN":
+                    THREADS.submit(() -> runScenario(id, rest.get(0), parse(rest.subList(1, rest.size()))));
+                    break;
+                case "ADMIN":
+                    ADMIN.submit(() -> runAdmin(id, rest.toArray(new String[0])));
+                    break;
+                default:
+                    RUNS.get(id).release();
             }
         }
         System.exit(0);
+    }
+
+    /**
+     * A 5.x client that shuts down waits for its event thread, which sleeps up to three seconds in its queue and takes an
+     * interrupt for nothing but a reason to look again.
+     */
+    private static void hurryShutdowns() {
+        Thread thread = new Thread(() -> {
+            while (true) {
+                Thread[] threads = new Thread[Thread.activeCount() + 64];
+                int count = Thread.enumerate(threads);
+                for (int i = 0; i < count; i++) {
+                    if (threads[i].getName().startsWith("NettyEventExecutor")) threads[i].interrupt();
+                }
+                try {
+                    Thread.sleep(100);
+                } catch (InterruptedException e) {
+                    return;
+                }
+            }
+        }, "hurry-shutdowns");
+        thread.setDaemon(true);
+        thread.start();
     }
 
     private static boolean runScenario(String id, String name, Map<String, String> args) {
         long limitSeconds = Long.parseLong(args.getOrDefault("limitSeconds", "60"));
         ExecutorService thread = Executors.newSingleThreadExecutor();
         try (Run run = new Run(id, args)) {
+            RUNS.put(id, run);
             Scenario scenario = (Scenario) Class.forName("interop." + name).getDeclaredConstructor().newInstance();
             Future<?> end = thread.submit(() -> {
                 scenario.run(run);
@@ -77,6 +115,7 @@ public final class Driver {
             print(id, "FAILED", Map.of("reason", describe(e)));
             return false;
         } finally {
+            RUNS.remove(id);
             thread.shutdownNow();
         }
         print(id, "DONE", Map.of());
@@ -85,22 +124,42 @@ public final class Driver {
 
     /** The outputs are captured whole: mqadmin prints errors to them and ends with 0. */
     private static void runAdmin(String id, String[] args) {
-        PrintStream out = System.out;
-        PrintStream err = System.err;
         ByteArrayOutputStream captured = new ByteArrayOutputStream();
-        PrintStream capture = new PrintStream(captured, true, StandardCharsets.UTF_8);
-        System.setOut(capture);
-        System.setErr(capture);
+        CAPTURE.set(captured);
         try {
             MQAdminStartup.main0(args, null);
         } catch (Throwable e) {
-            e.printStackTrace(capture);
+            e.printStackTrace();
         } finally {
-            System.setOut(out);
-            System.setErr(err);
+            CAPTURE.remove();
         }
         print(id, "OUTPUT", Map.of("text", captured.toString(StandardCharsets.UTF_8)));
         print(id, "DONE", Map.of());
+    }
+
+    /** What a thread that runs an mqadmin command prints goes to its capture, everything else to the given stream. */
+    private static final class Routed extends OutputStream {
+        private final OutputStream otherwise;
+
+        Routed(OutputStream otherwise) {
+            this.otherwise = otherwise;
+        }
+
+        @Override
+        public void write(int b) throws IOException {
+            write(new byte[] {(byte) b}, 0, 1);
+        }
+
+        @Override
+        public void write(byte[] bytes, int offset, int length) throws IOException {
+            OutputStream capture = CAPTURE.get();
+            (capture == null ? otherwise : capture).write(bytes, offset, length);
+        }
+
+        @Override
+        public void flush() throws IOException {
+            otherwise.flush();
+        }
     }
 
     static void print(String id, String kind, Map<String, ?> fields) {

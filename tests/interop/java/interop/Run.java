@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.zip.CRC32;
 import org.apache.rocketmq.client.ClientConfig;
@@ -40,11 +41,22 @@ public final class Run implements AutoCloseable {
     private final String id;
     private final Map<String, String> args;
     private final Deque<Runnable> closers = new ArrayDeque<>();
+    private final CountDownLatch released = new CountDownLatch(1);
     private volatile String waitsFor = "its own code";
 
     Run(String id, Map<String, String> args) {
         this.id = id;
         this.args = args;
+    }
+
+    /** Waits until the one who started the run says to go on. */
+    public void awaitRelease() throws InterruptedException {
+        waitsFor = "being released";
+        released.await();
+    }
+
+    void release() {
+        released.countDown();
     }
 
     // ---- arguments
