@@ -46,37 +46,48 @@ export interface NameServer {
   stop(): Promise<void>;
 }
 
+/** Everything that a name server answers from. */
+export interface NameServerParts {
+  routes: RouteTable;
+  kv: KvTable;
+  clock: Clock;
+  /** The settings of the moment. */
+  settings: () => NameServerSettings;
+  config?: ConfigText;
+}
+
+export function nameServerDispatch({ routes, kv, clock, settings, config }: NameServerParts): Dispatch {
+  return new Dispatch(
+    routeHandlers({ routes, kv, clock, settings }),
+    brokerHandlers(routes, kv, settings),
+    topicHandlers(routes, settings),
+    clusterHandlers(routes),
+    kvHandlers(kv),
+    config === undefined ? new Map() : configHandlers(config),
+  );
+}
+
 /** @throws Error when the key-value file can't be read or the port can't be had */
 export async function startNameServer(
-  settings: NameServerSettings,
-  options: NameServerOptions = {},
+  initial: NameServerSettings,
+  { clock = systemClock, config }: NameServerOptions = {},
 ): Promise<NameServer> {
-  const clock = options.clock ?? systemClock;
-  let current = settings;
-  const now = () => current;
-
-  const kv = new KvTable(settings.kvTableFile);
+  let settings = initial;
   const client = new RemotingClient({ clock });
   const routes = new RouteTable({
     clock,
-    deleteTopicsByRegistration: () => current.deleteTopicsByRegistration,
+    deleteTopicsByRegistration: () => settings.deleteTopicsByRegistration,
     onMinBrokerIdChange: (change) => {
-      if (current.notifyMinBrokerIdChanged) tellMinBrokerId(client, change);
+      if (settings.notifyMinBrokerIdChanged) tellMinBrokerId(client, change);
     },
   });
+  const kv = new KvTable(settings.kvTableFile);
   const server = await RemotingServer.listen({
     host: settings.bindAddress,
     port: settings.listenPort,
     clock,
     idleTimeoutMs: settings.connectionMaxIdleMs,
-    dispatch: new Dispatch(
-      routeHandlers({ routes, kv, clock, settings: now }),
-      brokerHandlers(routes, kv, now),
-      topicHandlers(routes, now),
-      clusterHandlers(routes),
-      kvHandlers(kv),
-      options.config ? configHandlers(options.config) : new Map(),
-    ),
+    dispatch: nameServerDispatch({ routes, kv, clock, settings: () => settings, config }),
   });
   const scan = clock.every(settings.brokerScanIntervalMs, () => routes.expire());
 
@@ -84,7 +95,7 @@ export async function startNameServer(
     address: formatAddress({ host: settings.bindAddress, port: server.port }),
     port: server.port,
     applySettings(next) {
-      current = next;
+      settings = next;
     },
     async stop() {
       scan.cancel();

@@ -354,10 +354,6 @@ export class RouteTable {
   }
 
   #onGone(broker: LiveBroker): void {
-    logger.warn("the broker at {address} is gone ({brokerNames})", {
-      address: broker.address,
-      brokerNames: [...broker.brokerNames],
-    });
     for (const brokerName of broker.brokerNames) this.#leave(broker.cluster, brokerName, broker.address);
   }
 
@@ -380,6 +376,7 @@ export class RouteTable {
   #removeAddress(group: Group, address: string, exceptId?: number): void {
     for (const [id, member] of [...group.brokerAddrs]) {
       if (member !== address || id === exceptId) continue;
+      logger.info("{brokerName}/{id} at {address} is gone", { brokerName: group.brokerName, id, address });
       group.brokerAddrs.delete(id);
       this.#revision++;
     }

@@ -30,7 +30,7 @@ export function kvHandlers(kv: KvTable): HandlerTable {
   function handleGet(request: Request): Response {
     const { namespace, key } = kvKeyRequest.decode(request.fields);
     const value = namespace === undefined || key === undefined ? undefined : kv.get(namespace, key);
-    if (value === undefined) throw notFound(`Namespace: ${namespace} Key: ${key}`);
+    if (value === undefined) throw notFound(`Namespace: ${namespace ?? null} Key: ${key ?? null}`);
     return { code: ResponseCode.SUCCESS, fields: getKvResponse.encode({ value }) };
   }
 
@@ -43,7 +43,7 @@ export function kvHandlers(kv: KvTable): HandlerTable {
   function handleList(request: Request): Response {
     const { namespace } = kvListRequest.decode(request.fields);
     const table = namespace === undefined ? undefined : kv.list(namespace);
-    if (table === undefined) throw notFound(`Namespace: ${namespace}`);
+    if (table === undefined) throw notFound(`Namespace: ${namespace ?? null}`);
     return { code: ResponseCode.SUCCESS, body: encodeKvTable(table) };
   }
 

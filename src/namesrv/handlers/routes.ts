@@ -95,6 +95,6 @@ class RouteAnswers {
 }
 
 function noRoute(topic: string | undefined): string {
-  return `No topic route info in name server for the topic: ${topic}\n` +
+  return `No topic route info in name server for the topic: ${topic ?? null}\n` +
     "See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
 }
