@@ -72,7 +72,7 @@ export class RemotingClient {
   #connect(address: string): Promise<SocketConnection> {
     let socket: Socket;
     try {
-      socket = connect({ ...parseAddress(address), noDelay: true });
+      socket = connect({ ...parseAddress(address), noDelay: true, allowHalfOpen: true });
     } catch (cause) {
       return Promise.reject(new RemotingIoError(`can't connect to ${address}: ${cause}`, { cause }));
     }

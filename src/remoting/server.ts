@@ -42,7 +42,7 @@ export class RemotingServer {
   constructor(options: RemotingServerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#server = createServer({ noDelay: true }, (socket) => this.#onSocket(socket));
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#onSocket(socket));
   }
 
   /** The port in use. */

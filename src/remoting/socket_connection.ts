@@ -85,6 +85,8 @@ export class SocketConnection implements Connection {
   /** Chunks that came while reading was paused. */
   #waitingChunks: Uint8Array[] = [];
   #isPaused = false;
+  /** The peer ended its side while reading was paused. */
+  #hasEnded = false;
   #isFlushPending = false;
   #isResumePending = false;
   /** What is being written: the pieces before `#nextPiece` were handed to the socket. */
@@ -96,7 +98,7 @@ export class SocketConnection implements Connection {
   #isActive = true;
   #activeAtMs: number;
 
-  /** `socket` must be connected. */
+  /** `socket` must be connected, and made with `allowHalfOpen`, or the last answers are lost when the peer ends. */
   constructor(socket: Socket, options: SocketConnectionOptions) {
     this.#socket = socket;
     this.#dispatch = options.dispatch;
@@ -109,7 +111,7 @@ export class SocketConnection implements Connection {
     this.local = hostAddress(socket.localAddress ?? "0.0.0.0", socket.localPort ?? 0);
     socket.setNoDelay(true);
     socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
-    socket.on("end", () => this.close());
+    socket.on("end", () => this.#onEnd());
     socket.on("error", (error) => logger.debug("{peer}: {error}", { peer: this.#peer, error }));
     socket.on("close", () => this.#onSocketClosed());
   }
@@ -201,6 +203,12 @@ export class SocketConnection implements Connection {
     this.#serveFrames();
   }
 
+  /** The peer sends no more; what it sent is served all the same. */
+  #onEnd(): void {
+    if (this.#isPaused) this.#hasEnded = true;
+    else this.close();
+  }
+
   #serveFrames(): void {
     try {
       while (this.#cutter.next()) {
@@ -263,7 +271,9 @@ export class SocketConnection implements Connection {
       this.#cutter.push(this.#waitingChunks.shift()!);
       this.#serveFrames();
     }
-    if (!this.#isPaused && !this.#closed) this.#socket.resume();
+    if (this.#isPaused || this.#closed) return;
+    if (this.#hasEnded) this.close();
+    else this.#socket.resume();
   };
 
   #flushAtEndOfTurn(): void {

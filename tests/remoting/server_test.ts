@@ -223,6 +223,16 @@ describe("RemotingServer", () => {
     });
   }
 
+  test("answers a peer that ended its side right after its requests, then closes", async () => {
+    const server = await serve({ 10: () => ({ code: 0, body: Buffer.alloc(100_000) }) });
+    const peer = await makePeer(server);
+    const frames = range(20).map((opaque) => requestFrame({ code: 10, opaque }));
+    peer.socket.end(Buffer.concat(frames));
+    await until(() => peer.closed);
+    assert.deepEqual(opaques(peer), range(20));
+    assert.equal(server.connections.size, 0);
+  });
+
   test("forgets a peer that leaves in the middle of a frame", async () => {
     let handled = 0;
     const server = await serve({
