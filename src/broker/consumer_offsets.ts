@@ -32,7 +32,7 @@ const SEPARATOR = "@";
 /** Commits after which slaves are told that the table has changed. [RMQ consumerOffsetUpdateVersionStep] */
 const COMMITS_PER_VERSION = 500;
 /** Lines of the file that are written without a break. */
-const LINES_PER_PIECE = 2000;
+const LINES_PER_PIECE = 500;
 
 /** What `query` and `pulled` answer where there is nothing. */
 export const NO_OFFSET = -1;

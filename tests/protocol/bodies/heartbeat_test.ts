@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import {
   decodeCheckClientRequest,
@@ -52,6 +53,45 @@ describe("decodeHeartbeat()", () => {
       "producerDataSet",
       "withoutSub",
     ]);
+  });
+
+  test("reads what Java clients of 5.4.0 and 4.9.7 send", () => {
+    for (const version of ["5.4.0", "4.9.7"]) {
+      const body = readFileSync(new URL(`../../golden/heartbeat/${version}.json`, import.meta.url));
+      assert.deepEqual(decodeHeartbeat(body, NOW), {
+        clientId: "10.0.0.9@4711#22",
+        producerGroups: ["CLIENT_INNER_PRODUCER"],
+        consumers: [{
+          groupName: "GroupA",
+          consumeType: "CONSUME_PASSIVELY",
+          messageModel: "CLUSTERING",
+          consumeFromWhere: "CONSUME_FROM_FIRST_OFFSET",
+          unitMode: false,
+          subscriptionDataSet: [
+            {
+              topic: "TopicA",
+              subString: "TagA || TagB||polygenelubricants",
+              tagsSet: ["TagA", "polygenelubricants", "TagB"],
+              codeSet: [2598919, -2147483648, 2598920],
+              subVersion: 1795263511646,
+              expressionType: "TAG",
+              classFilterMode: false,
+            },
+            {
+              topic: "%RETRY%GroupA",
+              subString: "*",
+              tagsSet: [],
+              codeSet: [],
+              subVersion: 1795263511645,
+              expressionType: "TAG",
+              classFilterMode: false,
+            },
+          ],
+        }],
+        fingerprint: 0,
+        withoutSubscriptions: false,
+      });
+    }
   });
 
   test("takes ordinals for enums, versions as strings and absent sets, as C++ clients send them", () => {
