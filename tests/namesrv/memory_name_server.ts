@@ -2,11 +2,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { NameServerApi } from "../../src/client/name_server_api.ts";
+import { type BrokerIntroduction, NameServerApi } from "../../src/client/name_server_api.ts";
 import type { ConfigText } from "../../src/namesrv/handlers/config.ts";
 import { KvTable } from "../../src/namesrv/kv_table.ts";
 import { nameServerDispatch, type NameServerSettings } from "../../src/namesrv/name_server.ts";
 import { type MinBrokerIdChange, RouteTable } from "../../src/namesrv/route_table.ts";
+import { DataVersion } from "../../src/protocol/bodies/data_version.ts";
+import type { RegisterBrokerBody } from "../../src/protocol/bodies/register_broker.ts";
+import { topicConfig } from "../../src/protocol/bodies/topic_config.ts";
+import type { BrokerIdentityRequest } from "../../src/protocol/headers/register_broker.ts";
 import type { Command } from "../../src/remoting/command.ts";
 import type { Dispatch } from "../../src/remoting/dispatch.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
@@ -28,6 +32,31 @@ export const DEFAULT_SETTINGS: NameServerSettings = {
   actingMaster: false,
   notifyMinBrokerIdChanged: false,
 };
+
+/** What the broker with this name and id says of itself. */
+export function broker(brokerName: string, brokerId = 0): BrokerIntroduction {
+  return {
+    ...identity(brokerName, brokerId),
+    haServerAddr: `${brokerName}${brokerId}:2`,
+    heartbeatTimeoutMillis: undefined,
+    enableActingMaster: false,
+    __ZONE_NAME: undefined,
+  };
+}
+
+export function identity(brokerName: string, brokerId = 0): BrokerIdentityRequest {
+  return { clusterName: "C", brokerName, brokerId, brokerAddr: `${brokerName}${brokerId}:1` };
+}
+
+/** The body of a registration with these topics, always of the same version. */
+export function topics(...names: string[]): RegisterBrokerBody {
+  return {
+    dataVersion: new DataVersion(0, 1_700_000_000_000, 1),
+    topicConfigTable: new Map(names.map((name) => [name, topicConfig(name)])),
+    filterServerList: [],
+    topicQueueMappingInfoMap: new Map(),
+  };
+}
 
 /** A name server without sockets and timers: its tables and handlers on a clock that stands still. */
 export class MemoryNameServer {
