@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A small client for TypeScript: for tests that want a broker of their own, for tools, for this project. */
+export { AdminApi } from "./admin_api.ts";
+export { Consumer, type ConsumerOptions, type ReceivedMessage } from "./consumer.ts";
+export { NameServerApi } from "./name_server_api.ts";
+export { type OutgoingMessage, Producer, type ProducerOptions, type SendResult } from "./producer.ts";
+export { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";
