@@ -6,7 +6,7 @@ import { Dispatch } from "../remoting/dispatch.ts";
 import { RemotingServer } from "../remoting/server.ts";
 import { brokerHandlers } from "./handlers/brokers.ts";
 import { clusterHandlers } from "./handlers/cluster.ts";
-import { configHandlers, type ConfigText } from "./handlers/config.ts";
+import { configHandlers, type LiveConfig } from "./handlers/config.ts";
 import { kvHandlers } from "./handlers/kv.ts";
 import { routeHandlers, type RouteSettings } from "./handlers/routes.ts";
 import { topicHandlers, type TopicListSettings } from "./handlers/topics.ts";
@@ -33,7 +33,7 @@ export interface NameServerSettings extends RouteSettings, TopicListSettings {
 export interface NameServerOptions {
   clock?: Clock;
   /** Absent: requests to see or change the configuration are not supported. */
-  config?: ConfigText;
+  config?: LiveConfig;
 }
 
 export interface NameServer {
@@ -53,7 +53,7 @@ export interface NameServerParts {
   clock: Clock;
   /** The settings of the moment. */
   settings: () => NameServerSettings;
-  config?: ConfigText;
+  config?: LiveConfig;
 }
 
 export function nameServerDispatch({ routes, kv, clock, settings, config }: NameServerParts): Dispatch {

@@ -5,20 +5,13 @@ import { afterEach, beforeEach, test } from "node:test";
 import { NameServerApi } from "../../src/client/name_server_api.ts";
 import { MalformedError } from "../../src/protocol/header.ts";
 import { MemoryConnection } from "../harness/memory_connection.ts";
-import { broker, identity, MemoryNameServer, topics } from "../namesrv/memory_name_server.ts";
+import { broker, identity, MemoryConfig, MemoryNameServer, topics } from "../namesrv/memory_name_server.ts";
 
 let server: MemoryNameServer;
 let api: NameServerApi;
 
 beforeEach(() => {
-  let text = "a=1\n";
-  server = new MemoryNameServer({}, {
-    read: () => text,
-    change(next) {
-      text = next;
-      return "CHANGED";
-    },
-  });
+  server = new MemoryNameServer({}, new MemoryConfig({ a: "1" }));
   api = server.api();
 });
 afterEach(() => server.remove());

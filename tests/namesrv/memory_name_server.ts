@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrokerIntroduction, NameServerApi } from "../../src/client/name_server_api.ts";
-import type { ConfigText } from "../../src/namesrv/handlers/config.ts";
+import type { LiveConfig } from "../../src/namesrv/handlers/config.ts";
 import { KvTable } from "../../src/namesrv/kv_table.ts";
 import { nameServerDispatch, type NameServerSettings } from "../../src/namesrv/name_server.ts";
 import { type MinBrokerIdChange, RouteTable } from "../../src/namesrv/route_table.ts";
@@ -58,6 +58,38 @@ export function topics(...names: string[]): RegisterBrokerBody {
   };
 }
 
+/** A configuration that takes everything but the value `wrong`. */
+export class MemoryConfig implements LiveConfig {
+  blackList: readonly string[] = [];
+  readonly #values: Map<string, string>;
+
+  constructor(values: Record<string, string> = {}) {
+    this.#values = new Map(Object.entries(values));
+  }
+
+  values(): Iterable<readonly [string, string]> {
+    return this.#values;
+  }
+
+  parse(text: string): ReadonlyMap<string, string> {
+    return new Map(
+      text.trim().split("\n").map((line) => {
+        const [key, value] = line.split("=");
+        if (value === undefined) throw new Error(`${key} has no value`);
+        return [key, value];
+      }),
+    );
+  }
+
+  update(changes: ReadonlyMap<string, string>): string | undefined {
+    for (const [key, value] of changes) {
+      if (value === "wrong") throw new Error(`${key} can't be wrong`);
+      this.#values.set(key, value);
+    }
+    return changes.has("later") ? "later counts from the next start" : undefined;
+  }
+}
+
 /** A name server without sockets and timers: its tables and handlers on a clock that stands still. */
 export class MemoryNameServer {
   readonly clock = new ManualClock();
@@ -72,7 +104,7 @@ export class MemoryNameServer {
   readonly dispatch: Dispatch;
   settings: NameServerSettings;
 
-  constructor(settings: Partial<NameServerSettings> = {}, config?: ConfigText) {
+  constructor(settings: Partial<NameServerSettings> = {}, config?: LiveConfig) {
     this.settings = { ...DEFAULT_SETTINGS, ...settings };
     const { routes, kv, clock } = this;
     this.dispatch = nameServerDispatch({ routes, kv, clock, settings: () => this.settings, config });
