@@ -31,7 +31,7 @@ export interface Response {
   code: number;
   remark?: string;
   fields?: Fields;
-  /** Several pieces are sent one after the other, without being joined first. */
+  /** Several pieces are sent one after the other, without being joined first; they must not change any more. */
   body?: Uint8Array | readonly Uint8Array[];
 }
 

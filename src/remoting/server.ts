@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { type Clock, systemClock, type Timer } from "../base/clock.ts";
+import { descriptorLimit } from "./descriptor_limit.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { type ConnectionLimits, SocketConnection } from "./socket_connection.ts";
 
@@ -16,6 +17,8 @@ export interface RemotingServerOptions {
   /** A connection on which nothing was read or written for so long is closed, within a twelfth more. */
   idleTimeoutMs?: number;
   limits?: Partial<ConnectionLimits>;
+  /** Further ones are closed at once; three quarters of the process's descriptors unless told. */
+  maxConnections?: number;
 }
 
 const IDLE_TIMEOUT_MS = 120_000;
@@ -28,6 +31,8 @@ export class RemotingServer {
   readonly #options: RemotingServerOptions;
   readonly #clock: Clock;
   readonly #connections = new Set<SocketConnection>();
+  readonly #maxConnections: number;
+  #isRefusing = false;
   #sweep: Timer | undefined;
   #closing: Promise<void> | undefined;
 
@@ -42,6 +47,7 @@ export class RemotingServer {
   constructor(options: RemotingServerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#maxConnections = options.maxConnections ?? Math.floor(descriptorLimit() * 0.75);
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#onSocket(socket));
   }
 
@@ -78,6 +84,11 @@ export class RemotingServer {
   }
 
   #onSocket(socket: Socket): void {
+    if (this.#connections.size >= this.#maxConnections) {
+      this.#refuse(socket);
+      return;
+    }
+    this.#isRefusing = false;
     const connection = new SocketConnection(socket, {
       dispatch: this.#options.dispatch,
       clock: this.#clock,
@@ -86,6 +97,17 @@ export class RemotingServer {
     this.#connections.add(connection);
     connection.onClose(() => this.#connections.delete(connection));
     if (this.#closing) connection.close();
+  }
+
+  #refuse(socket: Socket): void {
+    socket.on("error", () => {});
+    socket.destroy();
+    if (!this.#isRefusing) {
+      logger.error("there are {count} connections already: further ones are refused, raise ulimit -n", {
+        count: this.#connections.size,
+      });
+    }
+    this.#isRefusing = true;
   }
 
   #close(): Promise<void> {

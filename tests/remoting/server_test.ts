@@ -354,6 +354,22 @@ describe("RemotingServer", () => {
     await closed;
   });
 
+  test("refuses connections beyond the limit and accepts again when others left", async () => {
+    const server = await serve({ 10: () => ({ code: 0 }) }, { maxConnections: 2 });
+    const [first, second] = [await makePeer(server), await makePeer(server)];
+    await until(() => server.connections.size === 2);
+    const third = await makePeer(server);
+    await until(() => third.closed);
+    first.socket.destroy();
+    await until(() => server.connections.size === 1);
+    const fourth = await makePeer(server);
+    for (const peer of [second, fourth]) {
+      peer.send({ code: 10 });
+      await peer.answers(1);
+      assert.equal(peer.received.length, 1);
+    }
+  });
+
   test("listen() rejects when the port is taken", async () => {
     const server = await serve({});
     const again = RemotingServer.listen({ host: "127.0.0.1", port: server.port, dispatch: new Dispatch() });
