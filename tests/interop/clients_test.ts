@@ -39,6 +39,9 @@ function assertStoredAsAcknowledged(result: Result, by = "pull"): void {
   assert.deepEqual(sorted(result.all("RECV", { by }).map(place)), sorted(result.all("SENT").map(place)));
 }
 
+/** For scenarios on the broker that deletes old files at once; its topics are created by hand. */
+const OLD = { cluster: "ClusterOld", limitSeconds: 150 };
+
 const CASES: Case[] = [
   {
     name: "a synchronous send is acknowledged with the queue and offset where the message can be read",
@@ -298,6 +301,46 @@ const CASES: Case[] = [
     },
   },
   {
+    name: "a new group on a young queue begins with its first message, even from LAST_OFFSET",
+    scenario: "ConsumeSome",
+    args: { from: "LAST", sendBefore: 6, expect: 6 },
+    check(result) {
+      assert.deepEqual(sorted(unique(result.column("RECV", "body"))), sorted(result.column("SENT", "body")));
+    },
+  },
+  {
+    name: "a new group from FIRST_OFFSET begins with the oldest message that is left",
+    scenario: "ConsumeFrom",
+    args: OLD,
+    check(result) {
+      const offsets = numbers(result.column("RECV", "queueOffset", { by: "FIRST" })).sort((a, b) => a - b);
+      assert.ok(offsets[0] > 0 && offsets[0] <= Number(result.value("min")), `first ${offsets[0]}`);
+      const wanted = Array.from(
+        { length: Number(result.value("max")) - offsets[0] },
+        (_, i) => offsets[0] + i,
+      );
+      assert.deepEqual([...new Set(offsets)], wanted);
+    },
+  },
+  {
+    name: "a new group from LAST_OFFSET gets what is sent from then on, where the queue's start is gone",
+    scenario: "ConsumeFrom",
+    args: OLD,
+    check(result) {
+      const bodies = unique(result.column("RECV", "body", { by: "LAST" }));
+      assert.deepEqual(sorted(bodies), ["new 0", "new 1", "new 2"]);
+    },
+  },
+  {
+    name: "a new group from TIMESTAMP gets what was stored since then, where the queue's start is gone",
+    scenario: "ConsumeFrom",
+    args: OLD,
+    check(result) {
+      const bodies = unique(result.column("RECV", "body", { by: "TIMESTAMP" }));
+      assert.deepEqual(sorted(bodies), ["new 0", "new 1", "new 2", "timed 0", "timed 1", "timed 2"]);
+    },
+  },
+  {
     name: "clustering consumers share the messages, each delivered once",
     scenario: "Clustering",
     args: { model: "CLUSTERING" },
@@ -448,6 +491,8 @@ interface Resumed {
   readonly sentBeforeRestart: readonly Result[];
   readonly afterBrokerRestart: Result;
   readonly storedAfterRestart: Result;
+  /** What this version's clients read of the other version's `Contents`. */
+  readonly contentsOfTheOther: Result | undefined;
 }
 
 interface World {
@@ -455,6 +500,7 @@ interface World {
   readonly nameServer: NameServer;
   readonly site: BrokerSite;
   broker: Child;
+  readonly oldBroker: Child;
   readonly sessions: Map<ApacheVersion, Session>;
 }
 
@@ -469,12 +515,25 @@ async function startWorld(): Promise<World> {
     cluster: "ClusterA",
     namesrv: nameServer.address,
   });
-  const [broker, ...drivers] = await Promise.all([
+  const oldSite = await newBrokerSite(workspace, {
+    name: "broker-old",
+    cluster: OLD.cluster,
+    namesrv: nameServer.address,
+    properties: {
+      autoCreateTopicEnable: false, // or else the clients' topics would have queues here too
+      mappedFileSizeCommitLog: 1 << 20,
+      fileReservedTime: 0,
+      deleteWhen: Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, "0")).join(";"),
+    },
+  });
+  const [broker, oldBroker, ...drivers] = await Promise.all([
     startBroker(underTest, site, workspace),
+    startBroker(underTest, oldSite, workspace),
     ...presentVersions().map((version) => Driver.start(version, workspace)),
   ]);
-  const world: World = { workspace, nameServer, site, broker, sessions: new Map() };
-  await drivers[0].mustRun("AwaitBrokers", { namesrv: nameServer.address, brokers: site.name });
+  const world: World = { workspace, nameServer, site, broker, oldBroker, sessions: new Map() };
+  const brokers = `${site.name},${oldSite.name}`;
+  await drivers[0].mustRun("AwaitBrokers", { namesrv: nameServer.address, brokers });
 
   const halfway = drivers.map((driver) => beforeRestart(driver, nameServer.address));
   const allScenarios = drivers.map((driver) => startScenarios(driver, nameServer.address));
@@ -482,7 +541,7 @@ async function startWorld(): Promise<World> {
     await Promise.all([...halfway, ...allScenarios.flatMap((results) => [...results.values()])]);
     await world.broker.stop();
     world.broker = await startBroker(underTest, site, workspace);
-    await drivers[0].mustRun("AwaitBrokers", { namesrv: nameServer.address, brokers: site.name });
+    await drivers[0].mustRun("AwaitBrokers", { namesrv: nameServer.address, brokers });
   })();
   drivers.forEach((driver, i) => {
     const resumed = (async () => {
@@ -496,6 +555,9 @@ async function startWorld(): Promise<World> {
   return world;
 }
 
+/** So that a cold JVM on either side is not met by all clients in the same instant. */
+const START_GAP_MS = 150;
+
 function startScenarios(driver: Driver, namesrv: string): Map<string, Promise<Result>> {
   const results = new Map<string, Promise<Result>>();
   const suffix = driver.version.replaceAll(".", "_");
@@ -503,10 +565,19 @@ function startScenarios(driver: Driver, namesrv: string): Map<string, Promise<Re
     if (only5x && driver.version.startsWith("4.") || onlyRmq && underTest !== "rmq") continue;
     const key = caseKey(scenario, args);
     if (results.has(key)) continue;
+    const startAfterMs = results.size * START_GAP_MS;
     const name = `${scenario}_${args?.model ?? ""}${suffix}`;
-    results.set(key, driver.run(scenario, { namesrv, topic: name, group: `group_${name}`, ...args }));
+    const run = () => driver.run(scenario, { namesrv, topic: name, group: `group_${name}`, ...args });
+    results.set(
+      key,
+      args?.cluster ? createTopic(driver, namesrv, String(args.cluster), name).then(run) : run(),
+    );
   }
   return results;
+}
+
+async function createTopic(driver: Driver, namesrv: string, cluster: string, topic: string): Promise<void> {
+  await driver.admin("updateTopic", "-n", namesrv, "-c", cluster, "-t", topic, "-r", "1", "-w", "1");
 }
 
 type BeforeRestart = Pick<Resumed, "first" | "afterConsumerRestart" | "sentBeforeRestart">;
@@ -530,7 +601,13 @@ async function afterRestart(driver: Driver, namesrv: string, before: BeforeResta
   await driver.mustRun("SendMany", { ...args, prefix: "three", count: 3 });
   const afterBrokerRestart = await driver.mustRun("ConsumeSome", { ...args, expect: 3 });
   const storedAfterRestart = await driver.mustRun("PullAll", { ...args, expect: 18 });
-  return { ...before, afterBrokerRestart, storedAfterRestart };
+  const other = presentVersions().find((version) => version !== driver.version);
+  const contentsOfTheOther = other && await driver.mustRun("PullAll", {
+    namesrv,
+    topic: `Contents_${other.replaceAll(".", "_")}`,
+    expect: 4,
+  });
+  return { ...before, afterBrokerRestart, storedAfterRestart, contentsOfTheOther };
 }
 
 const world = lazily(startWorld);
@@ -589,7 +666,7 @@ interopTest("the clients' servers end when they are told to", { needs: VERSIONS 
   const started = await world.started();
   if (!started) return;
   for (const { driver } of started.sessions.values()) await driver.stop();
-  await started.broker.stop();
+  await Promise.all([started.broker.stop(), started.oldBroker.stop()]);
   await started.nameServer.child.stop();
   await started.workspace.remove();
 });

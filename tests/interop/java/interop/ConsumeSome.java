@@ -10,11 +10,14 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 
 /**
  * A consumer of a group that ends after {@code expect} different messages and half a second of silence; its offsets are
- * committed when it shuts down. {@code from}: FIRST (default), LAST or TIMESTAMP with {@code timestamp}.
+ * committed when it shuts down. {@code from}: FIRST (default), LAST or TIMESTAMP with {@code timestamp}. With
+ * {@code sendBefore} it sends that many messages first.
  */
 public final class ConsumeSome implements Scenario {
     @Override
     public void run(Run run) throws Exception {
+        int sendBefore = run.number("sendBefore", 0);
+        if (sendBefore > 0) run.sendAll(run.producer(), run.messages("young", sendBefore));
         Set<String> seen = ConcurrentHashMap.newKeySet();
         DefaultMQPushConsumer consumer = run.pushConsumer(run.group());
         switch (run.text("from", "FIRST")) {

@@ -145,7 +145,7 @@ public final class Run implements AutoCloseable {
 
     public DefaultMQProducer producer() throws MQClientException {
         DefaultMQProducer producer = configure(new DefaultMQProducer(text("producerGroup", "p_" + topic())));
-        producer.setSendMsgTimeout(5000);
+        producer.setSendMsgTimeout(20_000); // a retry after a timeout would store a message twice
         atEnd(producer::shutdown);
         producer.start();
         return producer;
