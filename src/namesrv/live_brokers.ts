@@ -30,10 +30,10 @@ export class LiveBrokers {
   /** Connection to the keys of the brokers that came by it last. */
   readonly #keysByConnection = new Map<Connection, Set<string>>();
   readonly #clock: Clock;
-  readonly #onGone: (broker: LiveBroker) => void;
+  readonly #onGone: (broker: LiveBroker, reason: string) => void;
 
-  /** @param onGone called after a broker was given up and removed */
-  constructor(clock: Clock, onGone: (broker: LiveBroker) => void) {
+  /** @param onGone called after a broker was given up and removed, with the reason for the log */
+  constructor(clock: Clock, onGone: (broker: LiveBroker, reason: string) => void) {
     this.#clock = clock;
     this.#onGone = onGone;
   }
@@ -85,7 +85,7 @@ export class LiveBrokers {
     for (const [key, entry] of [...this.#entries]) {
       if (entry.lastSeenMs + entry.timeoutMs >= nowMs || !this.#entries.delete(key)) continue;
       this.#release(key, entry);
-      this.#onGone(entry);
+      this.#onGone(entry, `no sign of life for more than ${entry.timeoutMs} ms`);
       if (!this.#keysByConnection.get(entry.connection)?.size) entry.connection.close();
     }
   }
@@ -101,7 +101,7 @@ export class LiveBrokers {
     for (const key of keys) {
       const entry = this.#entries.get(key);
       this.#entries.delete(key);
-      if (entry !== undefined) this.#onGone(entry);
+      if (entry !== undefined) this.#onGone(entry, "its connection ended");
     }
   }
 }

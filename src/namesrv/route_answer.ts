@@ -26,7 +26,7 @@ export function withActingMasters(topic: string, route: TopicRouteData): TopicRo
 
 function withActingMaster(group: BrokerData): BrokerData {
   const brokerAddrs = new Map(group.brokerAddrs);
-  const actingId = Math.min(...brokerAddrs.keys());
+  const actingId = [...brokerAddrs.keys()].reduce((a, b) => Math.min(a, b));
   const address = brokerAddrs.get(actingId)!;
   brokerAddrs.delete(actingId);
   return { ...group, brokerAddrs: new Map([[MASTER_ID, address], ...brokerAddrs]) };

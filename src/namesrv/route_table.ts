@@ -92,7 +92,7 @@ export class RouteTable {
   readonly #onMinBrokerIdChange: (change: MinBrokerIdChange) => void;
 
   constructor(options: RouteTableOptions) {
-    this.#live = new LiveBrokers(options.clock, (broker) => this.#onGone(broker));
+    this.#live = new LiveBrokers(options.clock, (broker, reason) => this.#onGone(broker, reason));
     this.#deleteTopicsByRegistration = options.deleteTopicsByRegistration ?? (() => false);
     this.#onMinBrokerIdChange = options.onMinBrokerIdChange ?? (() => {});
   }
@@ -353,7 +353,8 @@ export class RouteTable {
     this.#revision++;
   }
 
-  #onGone(broker: LiveBroker): void {
+  #onGone(broker: LiveBroker, reason: string): void {
+    logger.warn("the broker at {address} is given up: {reason}", { address: broker.address, reason });
     for (const brokerName of broker.brokerNames) this.#leave(broker.cluster, brokerName, broker.address);
   }
 
@@ -362,7 +363,7 @@ export class RouteTable {
     const group = this.#groups.get(brokerName);
     if (group === undefined) return;
     const minIdBefore = smallestId(group);
-    this.#removeAddress(group, address);
+    if (!this.#removeAddress(group, address)) return;
     if (group.brokerAddrs.size === 0) {
       this.#removeGroup(brokerName);
       return;
@@ -372,14 +373,16 @@ export class RouteTable {
     if (!group.brokerAddrs.has(minIdBefore)) this.#reportMinId(group, { offlineBrokerAddr: address });
   }
 
-  /** Takes an address out of a group, but for the id it may keep. */
-  #removeAddress(group: Group, address: string, exceptId?: number): void {
+  /** Takes an address out of a group, but for the id it may keep; false where it was not in it. */
+  #removeAddress(group: Group, address: string, exceptId?: number): boolean {
+    let isRemoved = false;
     for (const [id, member] of [...group.brokerAddrs]) {
       if (member !== address || id === exceptId) continue;
       logger.info("{brokerName}/{id} at {address} is gone", { brokerName: group.brokerName, id, address });
-      group.brokerAddrs.delete(id);
+      isRemoved = group.brokerAddrs.delete(id);
       this.#revision++;
     }
+    return isRemoved;
   }
 
   #removeGroup(brokerName: string): void {
@@ -422,7 +425,9 @@ function queueDataOf(brokerName: string, config: TopicConfig, perm: number): Que
 }
 
 function smallestId(group: Group): number {
-  return Math.min(...group.brokerAddrs.keys());
+  let smallest = Infinity;
+  for (const id of group.brokerAddrs.keys()) smallest = Math.min(smallest, id);
+  return smallest;
 }
 
 function withoutWrite(perm: number): number {

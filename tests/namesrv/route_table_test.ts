@@ -51,6 +51,10 @@ class Fixture {
   }
 }
 
+function namesOf(table: RouteTable, topic: string): string[] | undefined {
+  return table.route(topic)?.brokerDatas.map(({ brokerName }) => brokerName);
+}
+
 test("a silent broker leaves the routes after its own time, 120 seconds unless it says otherwise", () => {
   const fixture = new Fixture();
   const { clock, table } = fixture;
@@ -291,6 +295,12 @@ test("a group that has lost its master can't be written to where a slave may act
   }
 });
 
-function namesOf(table: RouteTable, topic: string): string[] | undefined {
-  return table.route(topic)?.brokerDatas.map(({ brokerName }) => brokerName);
-}
+test("who leaves a group it is not in changes nothing", () => {
+  const fixture = new Fixture();
+  fixture.register("a", 1, { enableActingMaster: true });
+  fixture.table.changePermissions("a", () => 6);
+  const { revision } = fixture.table;
+  fixture.table.unregister("C", "a", "other:1");
+  assert.equal(fixture.perm("T1", "a"), 6);
+  assert.equal(fixture.table.revision, revision);
+});
