@@ -100,7 +100,12 @@ export class Child {
 
   /** Asks the process to end (SIGTERM); kills it and throws when it has not ended in time. */
   async stop(timeoutMs = 40_000): Promise<string> {
-    this.#process.kill("SIGTERM");
+    // Not by ChildProcess.kill(): after that Deno reports the signal as the end, whatever the process made of it.
+    try {
+      if (this.isRunning) process.kill(this.pid, "SIGTERM");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // it ended a moment ago
+    }
     const end = await endedWithin(this.ended, timeoutMs);
     if (end !== undefined) return end;
     await this.kill();
