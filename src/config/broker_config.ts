@@ -191,7 +191,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     haListenPort: haListenPort > 0 ? haListenPort : portAbove(listenPort),
     advertisedHost: values.brokerIP1,
     haAdvertisedHost: values.brokerIP2,
-    connectionMaxIdleMs: values.serverChannelMaxIdleTimeSeconds * 1000,
+    connectionMaxIdleMs: values.serverChannelMaxIdleTimeSeconds * 1000 || Infinity,
 
     nameServerAddresses: values.namesrvAddr,
     nameServerLookupUrl: lookupUrl(values),

@@ -47,7 +47,7 @@ export interface BrokerNetworkSettings {
   readonly advertisedHost: string;
   /** `brokerIP2`: the address that slaves are given. */
   readonly haAdvertisedHost: string;
-  /** `serverChannelMaxIdleTimeSeconds`: a connection silent for so long is closed. */
+  /** `serverChannelMaxIdleTimeSeconds`: a connection silent for so long is closed; Infinity: never. */
   readonly connectionMaxIdleMs: number;
 }
 

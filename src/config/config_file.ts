@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as fs from "node:fs";
-import { dirname } from "node:path";
+import { replaceFile } from "../base/replace_file.ts";
 import { ConfigError } from "./config_error.ts";
 import {
   bytesOfText,
@@ -40,36 +40,9 @@ function readBytes(path: string): Uint8Array {
  * @throws errors of `node:fs`; the file is then as it was
  */
 export function changeConfigFile(path: string, changes: ReadonlyMap<string, string>): void {
-  if (!fs.existsSync(path)) {
-    fs.mkdirSync(dirname(path), { recursive: true });
-    replaceFile(path, bytesOfText(writeProperties(changes)));
-    return;
-  }
+  if (!fs.existsSync(path)) return replaceFile(path, bytesOfText(writeProperties(changes)));
+  // The link stays, its target changes.
   const target = fs.realpathSync(path);
-  const before = fs.readFileSync(target);
-  const after = bytesOfText(editProperties(textOfBytes(before), changes));
-  fs.writeFileSync(`${target}.bak`, before);
-  replaceFile(target, after);
-}
-
-function replaceFile(path: string, content: Uint8Array): void {
-  const temporary = `${path}.tmp`;
-  const file = fs.openSync(temporary, "w");
-  try {
-    fs.writeSync(file, content);
-    fs.fsyncSync(file);
-  } finally {
-    fs.closeSync(file);
-  }
-  fs.renameSync(temporary, path);
-  syncDirectory(dirname(path));
-}
-
-function syncDirectory(path: string): void {
-  const directory = fs.openSync(path, "r");
-  try {
-    fs.fsyncSync(directory);
-  } finally {
-    fs.closeSync(directory);
-  }
+  const edited = editProperties(textOfBytes(fs.readFileSync(target)), changes);
+  replaceFile(target, bytesOfText(edited), `${target}.bak`);
 }

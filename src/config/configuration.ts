@@ -3,7 +3,7 @@ import { changeConfigFile } from "./config_file.ts";
 import { ConfigBlackListError, ConfigError } from "./config_error.ts";
 import type { KeyTable, ValuesOf } from "./key.ts";
 import type { Machine } from "./machine.ts";
-import { parseProperties, PropertiesSyntaxError, writeProperties, writeProperty } from "./properties_file.ts";
+import { parseProperties, PropertiesSyntaxError, writeProperty } from "./properties_file.ts";
 import { resolve, type Resolved, type Role, type Source } from "./resolve.ts";
 
 export interface ConfigurationOptions<K extends KeyTable, S> {
@@ -79,10 +79,16 @@ export class Configuration<S, K extends KeyTable = KeyTable> {
       .join("");
   }
 
-  /** Body of the answer to GET_BROKER_CONFIG and GET_NAMESRV_CONFIG: sorted lines, without secrets. */
-  text(): string {
+  /** The entries that a client may see: without secrets. */
+  publicEntries(): ReadonlyMap<string, string> {
     const { keys } = this.#options.role;
-    return writeProperties([...this.entries].filter(([name]) => !keys[name]?.secret));
+    return new Map([...this.entries].filter(([name]) => !keys[name]?.secret));
+  }
+
+  /** Keys that no client may change. */
+  get blackList(): readonly string[] {
+    const listed = (this.#shown.values as { configBlackList?: readonly string[] }).configBlackList ?? [];
+    return [...new Set([...this.#options.unchangeable, ...listed])];
   }
 
   /** `listener` is called after each change with the new settings and the keys that count from now on. */
@@ -94,13 +100,12 @@ export class Configuration<S, K extends KeyTable = KeyTable> {
    * Does what UPDATE_BROKER_CONFIG and UPDATE_NAMESRV_CONFIG ask: checks, writes the file, then applies. Keys
    * that are not known are ignored, as Apache does.
    *
-   * @param body lines `key=value`
    * @throws ConfigBlackListError, ConfigError; errors of `node:fs` if the file can't be written and a key waits
    *   for the next start. In all cases nothing was changed.
    */
-  update(body: string): ConfigChange {
-    const asked = requested(body);
-    this.#refuseBlackListed(asked);
+  update(asked: ReadonlyMap<string, string>): ConfigChange {
+    const forbidden = this.blackList.filter((name) => asked.has(name));
+    if (forbidden.length > 0) throw new ConfigBlackListError(forbidden);
     const isKnown = (name: string) => this.entries.has(name) || Object.hasOwn(this.#options.role.keys, name);
     const changes = new Map(
       [...asked].filter(([name, value]) => isKnown(name) && this.entries.get(name) !== value),
@@ -135,13 +140,6 @@ export class Configuration<S, K extends KeyTable = KeyTable> {
     return resolve(role, [...sources, change], machine);
   }
 
-  #refuseBlackListed(asked: ReadonlyMap<string, string>): void {
-    const listed = (this.#shown.values as { configBlackList?: readonly string[] }).configBlackList ?? [];
-    const unchangeable = new Set([...this.#options.unchangeable, ...listed]);
-    const hits = [...asked.keys()].filter((name) => unchangeable.has(name));
-    if (hits.length > 0) throw new ConfigBlackListError(hits);
-  }
-
   /** A file that can't be written (a read-only mount) must not hinder a change that counts at once anyway. */
   #persist(changes: ReadonlyMap<string, string>, liveCount: number): string[] {
     if (changes.size === 0) return [];
@@ -164,12 +162,13 @@ export class Configuration<S, K extends KeyTable = KeyTable> {
   }
 }
 
-function requested(body: string): Map<string, string> {
+/** Java properties in the body of a request. @throws ConfigError */
+export function parseChanges(body: string): ReadonlyMap<string, string> {
   try {
     return new Map(parseProperties(body).map(({ key, value }) => [key, value]));
   } catch (error) {
     if (!(error instanceof PropertiesSyntaxError)) throw error;
-    const problem = { place: `request:${error.line}`, key: undefined, message: `${error.message}.` };
+    const problem = { place: `line ${error.line}`, key: undefined, message: `${error.message}.` };
     throw new ConfigError([problem], { cause: error });
   }
 }

@@ -23,8 +23,7 @@ export function flag(): Kind<boolean> {
 
 /** A whole number of 32 bits, between two bounds. */
 export function int(unit: string, min = 0, max = INT_MAX): Kind<number> {
-  const noun = NOUNS[unit] ?? `number (${unit})`;
-  return kind(unit, `a whole ${noun} from ${min} to ${max}`, (text) => {
+  return kind(unit, `${nounOf(unit)} from ${min} to ${max}`, (text) => {
     const value = /^[+-]?[0-9]+$/.test(text) ? Number(text) : NaN;
     return value >= min && value <= max ? value : undefined;
   });
@@ -32,8 +31,7 @@ export function int(unit: string, min = 0, max = INT_MAX): Kind<number> {
 
 /** A whole number of 64 bits; beyond what a JavaScript number holds exactly it counts as the largest such number. */
 export function long(unit: string, min = 0): Kind<number> {
-  const noun = NOUNS[unit] ?? `number (${unit})`;
-  return kind(unit, `a whole ${noun} from ${min} to ${LONG_MAX}`, (text) => {
+  return kind(unit, `${nounOf(unit)} from ${min} to ${LONG_MAX}`, (text) => {
     if (!/^[+-]?[0-9]{1,20}$/.test(text)) return undefined;
     const value = BigInt(text.replace("+", ""));
     return value >= BigInt(min) && value <= LONG_MAX
@@ -45,16 +43,20 @@ export function long(unit: string, min = 0): Kind<number> {
 const LONG_MAX = 2n ** 63n - 1n;
 
 const NOUNS: Readonly<Record<string, string>> = {
-  ms: "number of milliseconds",
-  s: "number of seconds",
-  min: "number of minutes",
-  h: "number of hours",
-  days: "number of days",
-  bytes: "number of bytes",
-  count: "number",
-  percent: "percentage",
-  port: "port number",
+  ms: "a whole number of milliseconds",
+  s: "a whole number of seconds",
+  min: "a whole number of minutes",
+  h: "a whole number of hours",
+  days: "a whole number of days",
+  bytes: "a whole number of bytes",
+  count: "a whole number",
+  percent: "a whole percentage",
+  port: "a port number",
 };
+
+function nounOf(unit: string): string {
+  return NOUNS[unit] ?? `a whole number (${unit})`;
+}
 
 export const ms = (min?: number, max?: number): Kind<number> => int("ms", min, max);
 export const seconds = (min?: number, max?: number): Kind<number> => int("s", min, max);

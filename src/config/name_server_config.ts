@@ -87,7 +87,7 @@ export function nameServerSettings(values: NameServerValues): NameServerSettings
   return {
     bindAddress: values.bindAddress,
     listenPort: values.listenPort,
-    connectionMaxIdleMs: values.serverChannelMaxIdleTimeSeconds * 1000,
+    connectionMaxIdleMs: values.serverChannelMaxIdleTimeSeconds * 1000 || Infinity,
     kvTableFile: absolute(values.kvConfigPath),
     configFile: absolute(values.configStorePath),
     orderConfigInRoutes: values.orderMessageEnable,

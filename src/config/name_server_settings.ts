@@ -8,7 +8,7 @@ export interface NameServerSettings {
   readonly bindAddress: string;
   /** `listenPort`; 0 lets the system choose (for tests). */
   readonly listenPort: number;
-  /** `serverChannelMaxIdleTimeSeconds`: a connection silent for so long is closed. */
+  /** `serverChannelMaxIdleTimeSeconds`: a connection silent for so long is closed; Infinity: never. */
   readonly connectionMaxIdleMs: number;
   /** `kvConfigPath`: the file that keeps the key-value table. */
   readonly kvTableFile: string;

@@ -74,13 +74,16 @@ export function textOfKey(
 interface Given {
   value: string;
   place: string;
+  /** Among all that was given. */
+  position: number;
 }
 
 function winners(sources: readonly Source[]): Map<string, Given> {
   const given = new Map<string, Given>();
+  let position = 0;
   for (const { name, entries } of sources) {
     for (const { key, value, line } of entries) {
-      given.set(key, { value, place: line === undefined ? name : `${name}:${line}` });
+      given.set(key, { value, place: line === undefined ? name : `${name}:${line}`, position: position++ });
     }
   }
   return given;
@@ -117,9 +120,10 @@ function checkedValues(
 ) {
   const problems: ConfigProblem[] = [];
   const complain = (name: string, what: string) => {
-    const place = given.get(name)?.place ?? "default";
+    const place = given.get(name)?.place ?? placeOfDefault(keys[name]);
     problems.push({ place, key: name, message: `${name}=${texts.get(name)} ${what}.` });
   };
+  const position = ({ key }: ConfigProblem) => given.get(key!)?.position ?? -1;
   const result = v.safeParse(schemaOf(keys), Object.fromEntries(texts));
   for (const issue of result.issues ?? []) complain(String(issue.path![0].key), issue.message);
   const broken = new Set(problems.map(({ key }) => key));
@@ -129,7 +133,12 @@ function checkedValues(
     const reason = refuse(values[name]);
     if (reason !== undefined) complain(name, `is refused: ${reason}`);
   }
-  return { values, problems };
+  return { values, problems: problems.sort((a, b) => position(a) - position(b)) };
+}
+
+/** A default can be wrong only where it comes from outside, such as from the environment. */
+function placeOfDefault({ fallback }: Key): string {
+  return typeof fallback === "object" ? `default (${fallback.words})` : "default";
 }
 
 function schemaOf(keys: KeyTable) {

@@ -8,14 +8,19 @@ export const sendKeys = {
     long("ms since 1970"),
     0,
     "Sends before this moment are refused, so that a restarted broker can wait for consumers.",
+    { live: true },
   ),
   asyncSendEnable: notYet(flag(), true, "Don't hold a thread while a message is being stored."),
   enableNetWorkFlowControl: notYet(flag(), false, "Hold back connections whose peers read too slowly."),
 } satisfies KeyTable;
 
 export const pullKeys = {
-  longPollingEnable: acts(flag(), true, "Hold a pull that finds nothing as long as its client asks for."),
-  shortPollingTimeMills: acts(long("ms"), 1000, "How long it is held when longPollingEnable is false."),
+  longPollingEnable: acts(flag(), true, "Hold a pull that finds nothing as long as its client asks for.", {
+    live: true,
+  }),
+  shortPollingTimeMills: acts(long("ms"), 1000, "How long it is held when longPollingEnable is false.", {
+    live: true,
+  }),
   maxTransferBytesOnMessageInMemory: acts(bytes(1), 262144, "Bytes that one pull of recent messages gives.", {
     important: true,
   }),
@@ -35,11 +40,14 @@ export const pullKeys = {
     { important: true },
   ),
   accessMessageInMemoryHotRatio: notYet(int("percent"), 26, "The same for the cold data check."),
-  litePullMessageEnable: acts(flag(), true, "Serve consumers that pull with LITE_PULL_MESSAGE."),
+  litePullMessageEnable: acts(flag(), true, "Serve consumers that pull with LITE_PULL_MESSAGE.", {
+    live: true,
+  }),
   rejectPullConsumerEnable: acts(
     flag(),
     false,
     "Refuse consumers that pull by themselves instead of subscribing.",
+    { live: true },
   ),
   pullBatchMaxMessageCount: notYet(count(1), 160, "Longest batch of a read from inside the process."),
   maxFilterMessageSize: notYet(bytes(), 16000, "Queue bytes that one filtered read looks through."),
@@ -84,11 +92,13 @@ export const clientKeys = {
     long("ms", 1),
     120000,
     "A client that sent no heartbeat for so long is forgotten.",
+    { live: true },
   ),
   notifyConsumerIdsChangedEnable: acts(
     flag(),
     true,
     "Tell a group's members at once when one joins or leaves, so that queues are shared anew.",
+    { live: true },
   ),
   realTimeNotifyConsumerChange: notYet(flag(), true, "Tell them without gathering changes first."),
   subscriptionExpiredTimeout: notYet(
@@ -126,6 +136,7 @@ export const offsetKeys = {
     flag(),
     true,
     "A reset waits in the broker for the group's next pull; otherwise its clients are called.",
+    { live: true },
   ),
   flushConsumerOffsetHistoryInterval: notYet(ms(), 60000, "Unused."),
   consumerOffsetUpdateVersionStep: notYet(

@@ -16,7 +16,7 @@ export const identityKeys = {
   ),
   brokerId: acts(long("id"), 0, "0 is the master of a brokerName; slaves have higher numbers.", {
     important: true,
-    refuse: (id) => (id === 0 ? undefined : `only a slave has an id above 0: ${NO_REPLICATION}`),
+    refuse: (id) => (id === 0 ? undefined : `only slaves have an id above 0, and ${NO_REPLICATION}`),
   }),
   brokerRole: fixed(
     oneOf("ASYNC_MASTER", "SYNC_MASTER", "SLAVE"),
@@ -25,8 +25,15 @@ export const identityKeys = {
     NO_REPLICATION,
     { important: true },
   ),
-  regionId: acts(text(), "DefaultRegion", "Name of the region, stamped on messages and on answers to sends."),
-  traceOn: acts(flag(), true, "Answers tell clients that messages of this broker may be traced."),
+  regionId: acts(
+    text(),
+    "DefaultRegion",
+    "Name of the region, stamped on messages and on answers to sends.",
+    { live: true },
+  ),
+  traceOn: acts(flag(), true, "Answers tell clients that messages of this broker may be traced.", {
+    live: true,
+  }),
   rocketmqHome: acts(
     text("path"),
     { words: "$ROCKETMQ_HOME", of: (machine) => machine.environment.ROCKETMQ_HOME ?? "" },

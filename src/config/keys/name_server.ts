@@ -5,35 +5,45 @@ import { count, flag, long, nameList, path, port, seconds, text } from "../kinds
 import { nettyKeys } from "./network.ts";
 
 export const nameServerKeys = {
-  orderMessageEnable: acts(flag(), false, "Routes carry the order configuration of their topic."),
+  orderMessageEnable: acts(flag(), false, "Routes carry the order configuration of their topic.", {
+    live: true,
+  }),
   returnOrderTopicConfigToBroker: acts(
     flag(),
     true,
     "Answer a broker's registration with all order configurations.",
+    { live: true },
   ),
   scanNotActiveBrokerInterval: acts(
     long("ms", 1),
     5000,
     "How often brokers are looked for that no longer register.",
   ),
-  enableAllTopicList: acts(flag(), true, "Tell clients all topics."),
-  enableTopicList: acts(flag(), true, "Tell clients the topics of a cluster, of units, and of the system."),
+  enableAllTopicList: acts(flag(), true, "Tell clients all topics.", { live: true }),
+  enableTopicList: acts(flag(), true, "Tell clients the topics of a cluster, of units, and of the system.", {
+    live: true,
+  }),
   needWaitForService: acts(
     flag(),
     false,
     "After a start refuse routes for a while, until brokers have registered.",
+    { live: true },
   ),
-  waitSecondsForService: acts(seconds(), 45, "How long that while is."),
+  waitSecondsForService: acts(seconds(), 45, "How long that while is.", { live: true }),
   deleteTopicWithBrokerRegistration: acts(
     flag(),
     false,
     "A registration removes the broker's topics that it does not name. Needs enableSingleTopicRegister at the brokers.",
+    { live: true },
   ),
-  supportActingMaster: acts(flag(), false, "Routes show a slave in the place of its dead master."),
+  supportActingMaster: acts(flag(), false, "Routes show a slave in the place of its dead master.", {
+    live: true,
+  }),
   notifyMinBrokerIdChanged: acts(
     flag(),
     false,
     "Tell the brokers of a name when the lowest id among them changes.",
+    { live: true },
   ),
   enableControllerInNamesrv: fixed(
     flag(),

@@ -47,8 +47,9 @@ export const registrationKeys = {
     flag(),
     true,
     "Give all topics or all groups in parts to a peer that asks for parts.",
+    { live: true },
   ),
-  splitMetadataSize: acts(count(1), 2000, "Topics or groups in one part, at most."),
+  splitMetadataSize: acts(count(1), 2000, "Topics or groups in one part, at most.", { live: true }),
   compressedRegister: notYet(flag(), false, "Compress registrations."),
   compatibleWithOldNameSrv: notYet(
     flag(),

@@ -9,6 +9,7 @@ export const topicKeys = {
     "A send to an unknown topic creates it. Many turn this off in production.",
     {
       important: true,
+      live: true,
     },
   ),
   defaultTopicQueueNums: acts(
@@ -18,6 +19,7 @@ export const topicKeys = {
   ),
   autoCreateSubscriptionGroup: acts(flag(), true, "A consumer of an unknown group creates it.", {
     important: true,
+    live: true,
   }),
   clusterTopicEnable: acts(
     flag(),
@@ -33,13 +35,18 @@ export const topicKeys = {
     int("bits", 0, 7),
     6,
     "What clients may do here: 4 read, 2 write, 6 both. Taking away 2 drains the broker.",
+    { live: true },
   ),
   traceTopicEnable: acts(flag(), false, "Create the topic that clients write message traces to.", {
     important: true,
   }),
   msgTraceTopicName: acts(name(), "RMQ_SYS_TRACE_TOPIC", "Name of that topic.", { important: true }),
-  validateSystemTopicWhenUpdateTopic: acts(flag(), true, "Refuse to change topics of the system."),
-  enableCreateSysGroup: acts(flag(), true, "Create the groups that tools and tests of the system use."),
+  validateSystemTopicWhenUpdateTopic: acts(flag(), true, "Refuse to change topics of the system.", {
+    live: true,
+  }),
+  enableCreateSysGroup: acts(flag(), true, "Create the groups that tools and tests of the system use.", {
+    live: true,
+  }),
   enableMixedMessageType: notYet(
     flag(),
     false,

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import { getLogger } from "@logtape/logtape";
+import { type RunningBroker, startBroker } from "../broker/broker.ts";
+import { loadBrokerConfiguration } from "../config/broker_config.ts";
+import type { BrokerSettings } from "../config/broker_settings.ts";
+import type { Configuration } from "../config/configuration.ts";
+import { sourceOfKey, sourceOfPairs } from "../config/sources.ts";
+import { describeOptions, parseOptions, UsageError } from "./args.ts";
+import type { Command, Surroundings } from "./command.ts";
+import { liveConfig } from "./live_config.ts";
+import { configureLogging, logLevelOption } from "./logging.ts";
+
+const logger = getLogger(["rmq", "config"]);
+
+const options = {
+  configFile: {
+    short: "c",
+    value: "FILE",
+    help: "Configuration file (Java properties, the keys of Apache RocketMQ)",
+  },
+  namesrvAddr: {
+    short: "n",
+    value: "ADDRS",
+    help: "Name servers, host:port with ; between them; wins over everything",
+  },
+  set: { value: "KEY=VALUE", multiple: true, help: "Set a key; wins over the file; may be repeated" },
+  printConfigItem: { short: "p", help: "Print all keys with their values, and exit" },
+  printImportantConfig: { short: "m", help: "Print the important keys only, and exit" },
+  "enable-proxy": { help: "Refused: the gRPC proxy is not built" },
+  "log-level": logLevelOption,
+  help: { short: "h", help: "Print this text" },
+} as const;
+
+export const brokerCommand: Command = {
+  summary: "Run a broker (a master)",
+  help: `Runs a broker: it stores messages and gives them to consumers.
+
+  rmq broker [options]
+
+${describeOptions(options)}
+It listens on port 10911, and on 10909 for older clients, unless listenPort says otherwise; messages are kept in
+~/store unless storePathRootDir does. Without -c, config/broker.properties in the store is read if there is one.
+docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal doesn't wait.
+`,
+  async run(args, surroundings) {
+    const given = parseOptions(options, args);
+    const { print } = surroundings;
+    if (given.help) return print(brokerCommand.help), 0;
+    if (given["enable-proxy"]) {
+      throw new UsageError(
+        "--enable-proxy is refused: the gRPC proxy of RocketMQ 5 is not built. Clients that speak remoting (Java " +
+          "4.x and 5.x rocketmq-client, Go, C++, Node) connect to the broker directly.",
+      );
+    }
+    await configureLogging(given["log-level"], surroundings);
+    const { configuration, readFile } = loadBrokerConfiguration({
+      file: given.configFile,
+      overriding: [
+        sourceOfPairs("--set", given.set),
+        ...given.namesrvAddr === undefined ? [] : [sourceOfKey("-n", "namesrvAddr", given.namesrvAddr)],
+      ],
+    });
+    for (const warning of configuration.warnings) logger.warn("{warning}", { warning });
+    if (given.printConfigItem) return print(configuration.print("all")), 0;
+    if (given.printImportantConfig) return print(configuration.print("important")), 0;
+    if (given.configFile === undefined && readFile !== undefined) {
+      print(`load config properties file OK, ${readFile}\n`);
+    }
+    const broker = await runBroker(configuration, surroundings);
+    await surroundings.stopRequested;
+    await broker.stop();
+    return 0;
+  },
+};
+
+/** Starts it, and says so as Apache does. */
+export async function runBroker(
+  configuration: Configuration<BrokerSettings>,
+  { print }: Pick<Surroundings, "print">,
+): Promise<RunningBroker> {
+  const broker = await startBroker({
+    settings: () => configuration.settings,
+    config: liveConfig(configuration),
+    configBlackList: configuration.blackList,
+  });
+  const nameServers = configuration.entries.get("namesrvAddr");
+  print(
+    `The broker[${broker.name}, ${broker.address}] boot success. serializeType=JSON` +
+      `${nameServers ? ` and name server is ${nameServers}` : ""}\n`,
+  );
+  return broker;
+}

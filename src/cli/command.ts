@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/** One of the things that `rmq` does. */
+export interface Command {
+  /** One line for `rmq --help`. */
+  readonly summary: string;
+  /** All that `rmq COMMAND --help` prints. */
+  readonly help: string;
+  /**
+   * Does it, to the end. What is thrown is told to the operator by its message.
+   * @returns the exit status
+   */
+  run(args: readonly string[], surroundings: Surroundings): Promise<number>;
+}
+
+/** What a command sees of the process that it runs in. */
+export interface Surroundings {
+  /** Writes to the standard output. */
+  print(text: string): void;
+  /** Writes to the standard error output. */
+  complain(text: string): void;
+  /** Resolves when the process is asked to end. */
+  readonly stopRequested: Promise<void>;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+import { getLogger } from "@logtape/logtape";
+import type { LiveConfig as BrokerLiveConfig } from "../broker/handlers/admin_config.ts";
+import { type ConfigChange, type Configuration, parseChanges } from "../config/configuration.ts";
+import type { LiveConfig as NameServerLiveConfig } from "../namesrv/handlers/config.ts";
+import { DataVersion } from "../protocol/bodies/data_version.ts";
+
+const logger = getLogger(["rmq", "config"]);
+
+/** The configuration as administrators of a broker or a name server see and change it. */
+export function liveConfig<S>(configuration: Configuration<S>): BrokerLiveConfig & NameServerLiveConfig {
+  let version = DataVersion.initial(Date.now());
+  return {
+    get version() {
+      return version;
+    },
+    values: () => configuration.publicEntries(),
+    parse: parseChanges,
+    blackList: configuration.blackList,
+    update(changes) {
+      const change = configuration.update(changes);
+      version = version.next(Date.now());
+      logChange(change);
+      return change.atNextStart.length === 0
+        ? undefined
+        : `From the next start: ${change.atNextStart.join(", ")}.`;
+    },
+  };
+}
+
+function logChange({ applied, atNextStart, ignored, warnings }: ConfigChange): void {
+  if (applied.length > 0) logger.info("changed: {keys}", { keys: applied });
+  if (atNextStart.length > 0) logger.warn("changed from the next start on: {keys}", { keys: atNextStart });
+  if (ignored.length > 0) logger.warn("unknown keys in a change, ignored: {keys}", { keys: ignored });
+  for (const warning of warnings) logger.warn("{warning}", { warning });
+}
