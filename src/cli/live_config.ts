@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getLogger } from "@logtape/logtape";
+import { systemClock } from "../base/clock.ts";
 import type { LiveConfig as BrokerLiveConfig } from "../broker/handlers/admin_config.ts";
 import { type ConfigChange, type Configuration, parseChanges } from "../config/configuration.ts";
 import type { LiveConfig as NameServerLiveConfig } from "../namesrv/handlers/config.ts";
@@ -8,8 +9,11 @@ import { DataVersion } from "../protocol/bodies/data_version.ts";
 const logger = getLogger(["rmq", "config"]);
 
 /** The configuration as administrators of a broker or a name server see and change it. */
-export function liveConfig<S>(configuration: Configuration<S>): BrokerLiveConfig & NameServerLiveConfig {
-  let version = DataVersion.initial(Date.now());
+export function liveConfig<S>(
+  configuration: Configuration<S>,
+  nowMs: () => number = systemClock.nowMs,
+): BrokerLiveConfig & NameServerLiveConfig {
+  let version = DataVersion.initial(nowMs());
   return {
     get version() {
       return version;
@@ -19,7 +23,7 @@ export function liveConfig<S>(configuration: Configuration<S>): BrokerLiveConfig
     blackList: configuration.blackList,
     update(changes) {
       const change = configuration.update(changes);
-      version = version.next(Date.now());
+      version = version.next(nowMs());
       logChange(change);
       return change.atNextStart.length === 0
         ? undefined

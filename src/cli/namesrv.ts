@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getLogger } from "@logtape/logtape";
-import { type Configuration } from "../config/configuration.ts";
+import type { Configuration } from "../config/configuration.ts";
 import { loadNameServerConfiguration } from "../config/name_server_config.ts";
 import type { NameServerSettings } from "../config/name_server_settings.ts";
 import { sourceOfPairs } from "../config/sources.ts";
@@ -59,9 +59,7 @@ export async function runNameServer(
   configuration: Configuration<NameServerSettings>,
   { print }: Pick<Surroundings, "print">,
 ): Promise<NameServer> {
-  const nameServer = await startNameServer(configuration.settings, {
-    config: liveConfig(configuration),
-  });
+  const nameServer = await listening(configuration);
   configuration.onChange((settings) => nameServer.applySettings(settings));
   print(`The Name Server boot success. serializeType=JSON, address ${nameServer.address}\n`);
   return nameServer;
