@@ -140,6 +140,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     ...adminResetHandlers({
       ...{ brokerName, topics, groups, offsets, clients, queues },
       serverSide: () => settings().serverSideResetOffset,
+      wakePulls: (topic) => hold.wakeTopic(topic),
     }),
     ...adminBrokerHandlers({
       ...{ store, topics, clients, statistics },

@@ -69,7 +69,7 @@ export function runtimeInfo(options: RuntimeInfoOptions): Map<string, string> {
   set("pageCacheLockTimeMills", 0);
 
   for (const { level, offset, maxOffset } of options.delayProgress()) {
-    set(`scheduleMessageOffset_${level}`, `${offset},${maxOffset}`);
+    if (maxOffset > 0) set(`scheduleMessageOffset_${level}`, `${offset},${maxOffset}`);
   }
   for (const key of ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"]) set(key, 0);
   for (const key of ["timerEnqueueTps", "timerDequeueTps"]) set(key, "0.0");

@@ -38,7 +38,7 @@ function options(given: Partial<RuntimeInfoOptions> = {}) {
     commitLogDirectory: "/data/store/commitlog",
     space: () => ({ totalBytes: 251.94 * GIB, usableBytes: 78.9 * GIB }),
     acceptSendsFromMs: () => 0,
-    delayProgress: () => [{ level: 3, offset: 5, maxOffset: 9 }],
+    delayProgress: () => [{ level: 3, offset: 5, maxOffset: 9 }, { level: 4, offset: 0, maxOffset: 0 }],
     ...given,
   };
   return { clock, statistics, rates, all };
@@ -118,6 +118,7 @@ test("the store's state is told in Apache's units", () => {
   assert.equal(info.get("consumeQueueDiskRatio"), "0.4");
   assert.equal(info.get("commitLogDirCapacity"), "Total : 251.9 GiB, Free : 78.9 GiB.");
   assert.equal(info.get("scheduleMessageOffset_3"), "5,9");
+  assert.equal(info.has("scheduleMessageOffset_4"), false);
 });
 
 test("a disk that can't be asked does not spoil the answer", () => {

@@ -42,6 +42,8 @@ export interface AdminResetOptions {
   };
   /** Keep the positions here, instead of telling the consumers. */
   serverSide: () => boolean;
+  /** Serves pulls of a topic that are held: they would learn of new positions only at their end. */
+  wakePulls: (topic: string) => void;
 }
 
 export function adminResetHandlers(options: AdminResetOptions): [number, Handler][] {
@@ -80,6 +82,7 @@ function resetHere(options: AdminResetOptions, header: ResetOffsetRequest, confi
       .map((id) => positionOf(options, topic, id, offsetAt(options, topic, id, header.timestamp)));
   if (offsets.length === 0) throw refused("No queues to reset.");
   for (const [queue, offset] of offsets) options.offsets.reset(group, topic, queue.queueId, offset);
+  options.wakePulls(topic);
   return offsets;
 }
 

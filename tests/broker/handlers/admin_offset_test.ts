@@ -54,6 +54,7 @@ function started() {
     consumerGroup: (group: string) => online.has(group) ? { members } : undefined,
   };
   const settings = { serverSide: true };
+  const woken: string[] = [];
   const handlers = new Map([
     ...adminOffsetHandlers({
       clock,
@@ -74,6 +75,7 @@ function started() {
       clients,
       queues,
       serverSide: () => settings.serverSide,
+      wakePulls: (topic) => woken.push(`${topic} ${offsets.pendingReset("G", topic, 0)}`),
     }),
   ]);
   const ask = async (code: number, fields: Fields, language?: number) => {
@@ -83,7 +85,7 @@ function started() {
     const body = text === "" ? undefined : parseJson(text) as any;
     return { code: response.code, remark: response.remark, body, text };
   };
-  return { offsets, online, members, settings, ask };
+  return { offsets, online, members, settings, woken, ask };
 }
 
 const queue = (queueId: number, topic = "T") => JSON.stringify({ brokerName: "b", queueId, topic });
@@ -195,7 +197,7 @@ test("CLONE_GROUP_OFFSET gives one group the positions of another", async () => 
 });
 
 test("a reset is kept for the group's next pulls, without any consumer", async () => {
-  const { offsets, ask } = started();
+  const { offsets, woken, ask } = started();
   const reset = (fields: Fields) =>
     ask(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, { topic: "T", group: "G", isForce: "true", ...fields });
   const { text } = await reset({ timestamp: "40000" });
@@ -205,6 +207,7 @@ test("a reset is kept for the group's next pulls, without any consumer", async (
   );
   assert.deepEqual([0, 1, 2].map((id) => offsets.pendingReset("G", "T", id)), [40, 40, 40]);
   assert.equal(offsets.query("G", "T", 2), 40);
+  assert.deepEqual(woken, ["T 40"]);
   assert.deepEqual((await reset({ timestamp: "-1" })).body.offsetTable[queue(0)], 100);
   assert.deepEqual((await reset({ queueId: "1", offset: "77", timestamp: "0" })).body, {
     offsetTable: { [queue(1)]: 77 },
@@ -236,7 +239,7 @@ test("a reset outside of the queue, or of what does not exist, changes nothing",
 });
 
 test("with useServerSideResetOffset=false the consumers that are online are told", async () => {
-  const { offsets, online, members, settings, ask } = started();
+  const { offsets, online, members, settings, woken, ask } = started();
   settings.serverSide = false;
   const reset = (isForce: string, language?: number) => {
     const fields = { topic: "T", group: "G", timestamp: "40000", isForce };
@@ -256,6 +259,7 @@ test("with useServerSideResetOffset=false the consumers that are online are told
     assert.equal(new TextDecoder().decode(told.body), text);
   }
   assert.equal((await reset("true")).body.offsetTable[queue(0)], 40);
+  assert.deepEqual(woken, []);
   assert.equal(offsets.pendingReset("G", "T", 0), undefined);
   members[0].connection.notifications.length = 0;
   await reset("true", LANGUAGES.indexOf("CPP"));
