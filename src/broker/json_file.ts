@@ -5,6 +5,7 @@
  * forgot its consumer offsets would skip or repeat everything.
  */
 import { getLogger } from "@logtape/logtape";
+import { dirname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { JsonObject } from "../protocol/bodies/json_fields.ts";
@@ -106,9 +107,9 @@ export class JsonFile {
   }
 
   /**
-   * Writes pieces of text, and leaves the loop free between them and while the device works. The content is
-   * durable when the promise resolves, its name a little later: until then a power cut gives the content
-   * before. Only one call at a time, and none of `write` meanwhile.
+   * Writes pieces of text, and leaves the loop free between them and while their bytes go to the device; only
+   * the new name is synced at once. Durable when the promise resolves. Only one call at a time, and none of
+   * `write` meanwhile.
    */
   async writeInPieces(pieces: Iterable<string>): Promise<void> {
     const temporary = `${this.#path}.tmp`;
@@ -130,6 +131,7 @@ export class JsonFile {
       this.#files.rename(this.#path, this.#backup);
     }
     this.#files.rename(temporary, this.#path);
+    this.#files.syncDirectory(dirname(this.#path));
     this.#replacesBackup = true;
   }
 
