@@ -2,6 +2,7 @@
 import {
   close,
   closeSync,
+  copyFileSync,
   existsSync,
   fdatasync,
   fdatasyncSync,
@@ -75,7 +76,7 @@ export const diskFiles: Files = {
     } finally {
       closeSync(fd);
     }
-    if (backup !== undefined && existsSync(path)) renameSync(path, backup);
+    if (backup !== undefined && existsSync(path)) copyFileSync(path, backup);
     renameSync(temporary, path);
     this.syncDirectory(dirname(path));
   },
@@ -107,16 +108,25 @@ export const diskFiles: Files = {
   },
 };
 
+/**
+ * The system gives a closed descriptor to the next file that is opened, so a call that still used it would read
+ * or overwrite another file: closed files refuse, and one with work under way is closed when that is over.
+ */
 class DiskFile implements StoreFile {
   readonly path: string;
-  #fd: number;
-  /** Syncs and reads under way, which must not find the descriptor given to another file. */
+  #descriptor: number;
+  /** Syncs and reads under way. */
   #busy = 0;
   #isClosed = false;
 
   constructor(path: string, fd: number) {
     this.path = path;
-    this.#fd = fd;
+    this.#descriptor = fd;
+  }
+
+  get #fd(): number {
+    if (this.#isClosed) throw new Error(`${this.path} is closed`);
+    return this.#descriptor;
   }
 
   sizeBytes(): number {
@@ -137,7 +147,7 @@ class DiskFile implements StoreFile {
     let done = 0;
     while (done < target.length) {
       const bytes = await this.#held<number>((settle) =>
-        read(this.#fd, target, done, target.length - done, position + done, settle)
+        read(this.#descriptor, target, done, target.length - done, position + done, settle)
       );
       if (bytes === 0) break;
       done += bytes;
@@ -154,7 +164,7 @@ class DiskFile implements StoreFile {
   }
 
   async sync(): Promise<void> {
-    await this.#held<void>((settle) => fdatasync(this.#fd, settle));
+    await this.#held<void>((settle) => fdatasync(this.#descriptor, settle));
   }
 
   syncNow(): void {
@@ -164,7 +174,7 @@ class DiskFile implements StoreFile {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (this.#busy === 0) closeSync(this.#fd);
+    if (this.#busy === 0) closeSync(this.#descriptor);
   }
 
   /** Runs a call that does not block; a file closed meanwhile keeps its descriptor until the call is over. */
@@ -177,14 +187,18 @@ class DiskFile implements StoreFile {
       );
     } finally {
       this.#busy--;
-      if (this.#isClosed && this.#busy === 0) close(this.#fd, () => {});
+      if (this.#isClosed && this.#busy === 0) close(this.#descriptor, () => {});
     }
   }
 }
 
 function writeAll(fd: number, source: Uint8Array, position: number): void {
   let done = 0;
-  while (done < source.length) done += writeSync(fd, source, done, source.length - done, position + done);
+  while (done < source.length) {
+    const bytes = writeSync(fd, source, done, source.length - done, position + done);
+    if (bytes === 0) throw new Error("the system wrote nothing and gave no reason");
+    done += bytes;
+  }
 }
 
 /** Undefined where the call failed because there is nothing (or with another of these codes). */
