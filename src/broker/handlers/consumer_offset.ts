@@ -62,12 +62,12 @@ function handleUpdate(options: ConsumerOffsetOptions, request: Request): Respons
   if (consumerGroup === undefined || !options.groups.has(consumerGroup)) {
     throw new RemotingError(
       ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
-      `Group ${consumerGroup?.slice(0, 255)} not exist!`,
+      `Group ${shown(consumerGroup)} not exist!`,
     );
   }
   const config = topic === undefined ? undefined : options.topics.get(topic);
   if (topic === undefined || config === undefined) {
-    throw new RemotingError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${topic?.slice(0, 255)} not exist!`);
+    throw new RemotingError(ResponseCode.TOPIC_NOT_EXIST, `Topic ${shown(topic)} not exist!`);
   }
   if (queueId === undefined) throw invalid(`QueueId is null, topic is ${topic}`);
   if (commitOffset === undefined) throw invalid(`Offset is null, topic is ${topic}`);
@@ -90,4 +90,8 @@ function isQueueOf({ readQueueNums, writeQueueNums }: TopicConfig, queueId: numb
 
 function invalid(remark: string): RemotingError {
   return new RemotingError(ResponseCode.INVALID_PARAMETER, remark);
+}
+
+function shown(name: string | undefined): string {
+  return name === undefined ? "null" : name.slice(0, 255);
 }

@@ -121,7 +121,10 @@ describe("UPDATE_CONSUMER_OFFSET", () => {
       [{ commitOffset: undefined }, 29, "Offset is null, topic is t"],
     ];
     for (const [fields, code, remark] of cases) assert.deepEqual(await update(fields), { code, remark });
-    assert.equal((await update({ consumerGroup: undefined })).code, 26);
+    assert.deepEqual(await update({ consumerGroup: undefined }), {
+      code: 26,
+      remark: "Group null not exist!",
+    });
     assert.equal((await update({ topic: undefined })).code, 17);
   });
 
