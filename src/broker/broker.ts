@@ -134,6 +134,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
       topics.touch();
       registration.registerAll();
     },
+    published: () => registration.published(),
   };
   const dispatch = new Dispatch(handlerTable(parts));
   const server = await listen(settings, settings.listenPort, dispatch, clock);

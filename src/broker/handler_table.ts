@@ -2,8 +2,9 @@
 /** Which request code is served by whom: every handler family with the parts that it uses. */
 import type { Clock } from "../base/clock.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
+import { RequestCode } from "../protocol/request_code.ts";
 import type { HostAddress } from "../remoting/connection.ts";
-import type { Handler, HandlerTable } from "../remoting/request.ts";
+import { type Handler, type HandlerTable, LATER } from "../remoting/request.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import type { Clients } from "./clients.ts";
 import type { ConsumerOffsets } from "./consumer_offsets.ts";
@@ -59,6 +60,8 @@ export interface BrokerParts {
   configBlackList: readonly string[];
   space: (path: string) => { totalBytes: number; usableBytes: number };
   onPermissionChanged: () => void;
+  /** Resolves when name servers know the topics as they are. */
+  published: () => Promise<void>;
 }
 
 export function handlerTable(parts: BrokerParts): HandlerTable {
@@ -80,7 +83,7 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
   const hasLocks = (group: string) => locks.hasLiveLock(group);
   const sends = { store, durability, topics, groups, statistics, storeHost, delayLevelCount, settings };
   return [
-    ...sendHandlers({ ...sends, hasLocks, clock, clusterName }),
+    ...sendHandlers({ ...sends, hasLocks, clock, clusterName, published: parts.published }),
     ...sendBackHandlers(sends),
     ...pullHandlers({
       ...{ store, topics, groups, offsets, hold, statistics, clock, settings },
@@ -120,12 +123,15 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
   };
   const queues = store;
   return [
-    ...adminTopicHandlers({
-      ...{ brokerName, topics, queues, metadataPageCount },
-      belongings: { groupsOf: (topic) => offsets.groupsOf(topic), forget: forgetTopic },
-      putTps: (topic) => statistics.topicPutTps(topic),
-      protectSystemTopics: () => settings().protectSystemTopics,
-    }),
+    ...answeredWhenPublished(
+      parts.published,
+      adminTopicHandlers({
+        ...{ brokerName, topics, queues, metadataPageCount },
+        belongings: { groupsOf: (topic) => offsets.groupsOf(topic), forget: forgetTopic },
+        putTps: (topic) => statistics.topicPutTps(topic),
+        protectSystemTopics: () => settings().protectSystemTopics,
+      }),
+    ),
     ...adminGroupHandlers({
       ...{ groups, metadataPageCount },
       removeOffsets: (group) => offsets.removeGroup(group),
@@ -155,6 +161,24 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
       onPermissionChanged: parts.onPermissionChanged,
     }),
   ];
+}
+
+/** Who makes a topic finds its route as soon as the answer is there. */
+function answeredWhenPublished(
+  published: () => Promise<void>,
+  handlers: [number, Handler][],
+): [number, Handler][] {
+  const codes: readonly number[] = [
+    RequestCode.UPDATE_AND_CREATE_TOPIC,
+    RequestCode.UPDATE_AND_CREATE_TOPIC_LIST,
+  ];
+  return handlers.map(([code, handler]) => {
+    if (!codes.includes(code)) return [code, handler];
+    return [code, (request) => {
+      const outcome = handler(request);
+      return outcome === LATER ? LATER : published().then(() => outcome);
+    }];
+  });
 }
 
 function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {

@@ -81,6 +81,11 @@ export class NameServerLink {
     this.#work();
   }
 
+  /** Resolves when it has nothing more to say now, or can't say it. */
+  async quiet(): Promise<void> {
+    while (this.#working !== undefined) await this.#working;
+  }
+
   /** Says goodbye, if there is a connection. Never fails, never takes long. */
   async stop(): Promise<void> {
     this.#stopped = true;

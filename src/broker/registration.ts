@@ -52,6 +52,7 @@ export interface RegistrationOptions {
 const UNREGISTER_TIMEOUT_MS = 3000;
 const SINGLE_TOPIC_TIMEOUT_MS = 3000;
 const QUERY_VERSION_TIMEOUT_MS = 3000;
+const PUBLISH_TIMEOUT_MS = 2000;
 
 /**
  * Makes this broker and its topics known to all name servers, and keeps them known: everything at start, at
@@ -113,12 +114,22 @@ export class Registration {
   topicsChanged(topics: Iterable<string>): void {
     for (const topic of topics) this.#changedTopics.add(topic);
     if (!this.#running) return;
-    this.#endOfTurn ??= this.#options.clock.after(0, () => {
-      this.#endOfTurn = undefined;
-      const changed = [...this.#changedTopics];
-      this.#changedTopics.clear();
-      for (const link of this.#links.values()) link.registerSome(changed);
+    this.#endOfTurn ??= this.#options.clock.after(0, () => this.#tellChanged());
+  }
+
+  /**
+   * Resolves when name servers know what has changed so far, or after `PUBLISH_TIMEOUT_MS`: for administrators,
+   * whose tools ask for the route of a topic as soon as it is made.
+   */
+  async published(): Promise<void> {
+    if (this.#endOfTurn !== undefined) this.#tellChanged();
+    const told = Promise.all([...this.#links.values()].map((link) => link.quiet()));
+    let timer: Timer | undefined;
+    const tooLong = new Promise<void>((resolve) => {
+      timer = this.#options.clock.after(PUBLISH_TIMEOUT_MS, resolve);
     });
+    await Promise.race([told, tooLong]);
+    timer?.cancel();
   }
 
   /** Registers everything now, for a change that concerns all topics. */
@@ -134,6 +145,14 @@ export class Registration {
     const links = [...this.#links.values()];
     this.#links.clear();
     await Promise.all(links.map((link) => link.stop()));
+  }
+
+  #tellChanged(): void {
+    this.#endOfTurn?.cancel();
+    this.#endOfTurn = undefined;
+    const changed = [...this.#changedTopics];
+    this.#changedTopics.clear();
+    for (const link of this.#links.values()) link.registerSome(changed);
   }
 
   #onPeriod(): void {

@@ -58,6 +58,8 @@ export interface ReceivedMessage {
 
 const HEARTBEAT_MS = 30_000;
 const REBALANCE_MS = 20_000;
+/** While a topic has no route yet: its first message, or our first heartbeat, makes it. */
+const SOON_MS = 500;
 const COMMIT_MS = 5000;
 const RETRY_MS = 1000;
 const SUSPEND_MS = 15_000;
@@ -82,6 +84,7 @@ export class Consumer {
   #loops = new Set<Promise<void>>();
   #timers: ReturnType<typeof setInterval>[] = [];
   #rebalancing: Promise<void> = Promise.resolve();
+  #soon: ReturnType<typeof setTimeout> | undefined;
   #isStopped = false;
 
   constructor(options: ConsumerOptions) {
@@ -118,6 +121,7 @@ export class Consumer {
   async stop(): Promise<void> {
     this.#isStopped = true;
     for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#soon);
     for (const queue of this.#owned.values()) queue.isDropped = true;
     await this.#rebalancing;
     await this.#commitAll();
@@ -173,12 +177,16 @@ export class Consumer {
     });
   }
 
-  /** All members sort queues and members alike, and each takes its share. [RMQ AllocateMessageQueueAveragely] */
-  async #rebalanceTopic(subscription: SubscriptionData): Promise<void> {
+  async #rebalanceNew(): Promise<void> {
+    await this.#introduce().catch(() => {});
+    await this.#rebalance();
+  }
+
+  /** All members sort queues and members alike, and each takes its share. [RMQ AllocateMessageQueueAveragely] @returns whether the topic has a route */
+  async #rebalanceTopic(subscription: SubscriptionData): Promise<boolean> {
     const { topic } = subscription;
-    if (topic.startsWith("%RETRY%")) this.#routes.forget(topic);
     const queues = await this.#routes.readableQueues(topic);
-    if (queues.length === 0) return;
+    if (queues.length === 0) return false;
     const fields = consumerListRequest.encode({ consumerGroup: this.#options.group });
     const request = { code: RequestCode.GET_CONSUMER_LIST_BY_GROUP, fields };
     const members = decodeConsumerList((await this.#call(queues[0].address, request)).body).sort();
@@ -193,6 +201,7 @@ export class Consumer {
     for (const [key, queue] of wanted) {
       if (!this.#owned.has(key) && !this.#isStopped) await this.#take(key, queue, subscription);
     }
+    return true;
   }
 
   async #take(key: string, queue: RoutedQueue, subscription: SubscriptionData): Promise<void> {

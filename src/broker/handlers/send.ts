@@ -50,6 +50,8 @@ export interface SendOptions {
     ): TopicConfig | undefined;
     createForSendBack(topic: string, wish: NewTopic): TopicConfig | undefined;
   };
+  /** Resolves when name servers know the topics as they are: the one who makes a topic finds its route at once. */
+  published: () => Promise<void>;
   groups: { find(group: string): GroupConfig | undefined };
   /** Whether any queue of the group is locked by a member, which tells an ordered group. */
   hasLocks: (group: string) => boolean;
@@ -115,7 +117,7 @@ class Sender {
   #sendOne(request: Request, send: SendRequest): void {
     const body = requireBody(request);
     const propertyMap = parseProperties(send.properties);
-    const { queueId } = this.#checkTarget(send);
+    const { queueId, isNewTopic } = this.#checkTarget(send);
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
     if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
@@ -127,7 +129,7 @@ class Sender {
     fields.queueId = String(queueId);
     fields.queueOffset = String(queueOffset);
     fields.transactionId = draft.propertyMap.get(Property.UNIQ_KEY)!;
-    this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields);
+    this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields, isNewTopic);
   }
 
   #sendBatch(request: Request, send: SendRequest): void {
@@ -137,7 +139,7 @@ class Sender {
       throw illegal(`the topic of a batch is longer than ${MAX_BATCH_TOPIC_LENGTH} characters`);
     }
     if (isRetryTopic(topic)) throw illegal("a batch can't be sent to a retry topic");
-    const { queueId } = this.#checkTarget(send);
+    const { queueId, isNewTopic } = this.#checkTarget(send);
     const outer = parseProperties(send.properties);
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, outer);
     if (delayLevelOf(outer) > 0) throw illegal("a batch can't be delayed");
@@ -157,18 +159,26 @@ class Sender {
     fields.msgId = appended.map(({ physicalOffset }) => offsetMessageId(storeHost, physicalOffset)).join(",");
     fields.queueId = String(queueId);
     fields.queueOffset = String(appended[0].queueOffset);
-    this.#acknowledge(request, endOffset, mayWait(outer), fields);
+    this.#acknowledge(request, endOffset, mayWait(outer), fields, isNewTopic);
   }
 
-  #acknowledge(request: Request, endOffset: number, mayWait: boolean, fields: Fields): void {
+  #acknowledge(
+    request: Request,
+    endOffset: number,
+    mayWait: boolean,
+    fields: Fields,
+    isNewTopic: boolean,
+  ): void {
     const stored: Response = { code: ResponseCode.SUCCESS, fields };
     this.#options.durability.when(endOffset, mayWait, (outcome) => {
-      request.respond(outcome === "STORED" ? stored : sendAnswer(outcome, stored));
+      const answer = outcome === "STORED" ? stored : sendAnswer(outcome, stored);
+      if (isNewTopic) void this.#options.published().then(() => request.respond(answer));
+      else request.respond(answer);
     });
   }
 
   /** Who may send what where; makes the topic if that is allowed. */
-  #checkTarget(send: SendRequest): { queueId: number } {
+  #checkTarget(send: SendRequest): { queueId: number; isNewTopic: boolean } {
     const { topic } = send;
     const { brokerPermission, acceptSendsFromMs } = this.#options.settings();
     if (acceptSendsFromMs > this.#options.clock.nowMs()) {
@@ -184,6 +194,7 @@ class Sender {
       );
     }
     let config = this.#options.topics.get(topic);
+    const isNewTopic = config === undefined;
     if (config === undefined || isForbiddenToSend(topic)) {
       requireTopicName(topic);
       if (isForbiddenToSend(topic)) {
@@ -199,7 +210,7 @@ class Sender {
       );
     }
     const queueId = send.queueId < 0 ? Math.floor(Math.random() * config.writeQueueNums) : send.queueId;
-    return { queueId };
+    return { queueId, isNewTopic };
   }
 
   #createTopic(send: SendRequest): TopicConfig {
