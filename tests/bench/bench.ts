@@ -154,14 +154,10 @@ async function measureServer(
   await warmUp(session, server);
   for (const workload of workloads) {
     syncDisk();
-    const report = await runWorkload(
-      session.generator,
-      workload,
-      server,
-      `bench-${workload.name}`,
-      session.seconds,
-    );
-    noteTroubles(session, results.name, workload, report);
+    const topic = `bench-${workload.name}`;
+    const reports = await runWorkload(session.generator, workload, server, topic, session.seconds);
+    for (const report of reports) noteTroubles(session, results.name, workload, report);
+    const report = reports.at(-1)!;
     keep(results, workload, figuresOf(workload, report, server.pid));
   }
   results.lives.push({
@@ -225,7 +221,7 @@ function noteTroubles(session: Session, peer: string, workload: Workload, report
   if (!report.succeeded) troubles.push("nothing succeeded");
   else if (!report.sound) troubles.push("a check failed");
   if (troubles.length === 0) return;
-  const note = `${peer}, ${workload.name}: ${troubles.join("; ")}`;
+  const note = `${peer}, ${workload.name}, ${report.command}: ${troubles.join("; ")}`;
   session.notes.push(note);
   console.log(note);
 }

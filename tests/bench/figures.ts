@@ -88,7 +88,10 @@ export function workloadTable(
 
 /** Start, idling and memory, one column per peer. */
 export function lifeTable(peers: readonly PeerResults[]): string {
-  const lives = peers.map((peer) => median(peer.lives));
+  const lives = peers.map((peer) => ({
+    ...median(peer.lives),
+    peakResidentBytes: Math.max(...peer.lives.map((life) => life.peakResidentBytes)),
+  }));
   const rows = [
     ["start to first answer", ...lives.map((life) => time(life.startMs * 1000))],
     ["CPU when idle", ...lives.map((life) => percent(life.idleCpu))],

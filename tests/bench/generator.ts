@@ -11,6 +11,7 @@ import type { Workload } from "./workloads.ts";
 
 /** The parts of the generator's JSON report that are used here. */
 export interface LoadReport {
+  readonly command: string;
   readonly succeeded: boolean;
   /** Whether all its checks passed: nothing lost, corrupt, duplicated or misplaced. */
   readonly sound: boolean;
@@ -80,14 +81,14 @@ const WARM_UP_S = 1;
 const BACKLOG_PER_SECOND = 150_000;
 const QUEUES = 8;
 
-/** Runs one workload; `topic` must be new. */
+/** Runs one workload; `topic` must be new. The last report is the measurement, one before it its preparation. */
 export async function runWorkload(
   program: string,
   workload: Workload,
   target: Target,
   topic: string,
   seconds: number,
-): Promise<LoadReport> {
+): Promise<LoadReport[]> {
   const peer = [
     "--addr",
     target.address,
@@ -112,17 +113,18 @@ export async function runWorkload(
   const time = ["--warmup", `${WARM_UP_S}`, "--duration", `${seconds}`];
   switch (workload.kind) {
     case "send":
-      return await runLoad(program, ["send", ...peer, ...load, ...time]);
+      return [await runLoad(program, ["send", ...peer, ...load, ...time])];
     case "e2e":
-      return await runLoad(program, ["e2e", ...peer, ...load, ...time, "--rate", `${rate}`]);
+      return [await runLoad(program, ["e2e", ...peer, ...load, ...time, "--rate", `${rate}`])];
     case "consume": {
       const fill = ["--conns", "8", "--window", "64", "--size", `${bodyBytes}`];
       const filled = await runLoad(program, [
         ...["send", ...peer, ...fill],
         ...["--count", `${Math.round(seconds * BACKLOG_PER_SECOND)}`],
       ]);
-      if (!filled.succeeded) return filled;
-      return await runLoad(program, ["consume", ...peer, "--conns", `${connections}`, "--until-idle", "1"]);
+      if (!filled.succeeded) return [filled];
+      const read = ["--conns", `${connections}`, "--until-idle", "1"];
+      return [filled, await runLoad(program, ["consume", ...peer, ...read])];
     }
   }
 }

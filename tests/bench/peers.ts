@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { join } from "node:path";
+import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
 import { apacheMissing, startJava } from "../interop/apache.ts";
 import { Child, runToEnd } from "../interop/child.ts";
@@ -31,7 +32,8 @@ export const APACHE_VERSION = "5.4.0";
 /** The single executable, built anew: nothing else may be measured. */
 export async function rmqPeer(root: string, executable: string | undefined): Promise<Peer> {
   if (executable === undefined) {
-    await runToEnd("deno", ["run", "-A", "build.ts"], { name: "build", cwd: root });
+    const run = "Deno" in globalThis ? ["run", "-A"] : [];
+    await runToEnd(process.execPath, [...run, "build.ts"], { name: "build", cwd: root });
   }
   const program = executable ?? join(root, "dist", "rmq");
   const commit = lineOf("git", ["-C", root, "describe", "--always", "--dirty"]);
