@@ -28,6 +28,7 @@ import type { LiveConfig } from "./handlers/admin_config.ts";
 import { PullHold } from "./hold.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { JsonFile } from "./json_file.ts";
+import { NameServerLookup } from "./name_server_lookup.ts";
 import { PutTimes } from "./put_times.ts";
 import { QueueLocks } from "./queue_locks.ts";
 import { RateSampler } from "./rates.ts";
@@ -162,6 +163,12 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
   undo.push(() => registration.stop());
   await Promise.race([registration.start(), waited(clock, FIRST_REGISTRATION_MS)]);
+  if (settings.nameServerLookupUrl !== undefined) {
+    const onFound = (addresses: readonly string[]) => registration.setNameServers(addresses);
+    const lookup = new NameServerLookup({ url: settings.nameServerLookupUrl, clock, onFound });
+    undo.push(() => lookup.stop());
+    await lookup.start();
+  }
   delay.start();
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });
   return {
