@@ -22,13 +22,13 @@ export const controllerKeys = {
   processReadEvent: notYet(flag(), undefined, "Let reads pass through the log."),
   notifyBrokerRoleChanged: notYet(flag(), undefined, "Tell brokers when the master changes."),
   scanInactiveMasterInterval: notYet(long("ms"), undefined, "How often dead masters are looked for."),
-  jRaftElectionTimeoutMs: notYet(ms(), undefined, "jRaft: silence after which a leader is elected."),
-  jRaftScanWaitTimeoutMs: notYet(ms(), undefined, "jRaft: how long a look for dead brokers may take."),
-  jRaftSnapshotIntervalSecs: notYet(count(), undefined, "jRaft: seconds between snapshots."),
-  jRaftGroupId: notYet(text(), undefined, "jRaft: name of the group."),
-  jRaftServerId: notYet(text("address"), undefined, "jRaft: this member."),
-  jRaftInitConf: notYet(text("addresses"), undefined, "jRaft: all members."),
-  jRaftControllerRPCAddr: notYet(text("addresses"), undefined, "jRaft: where members serve brokers."),
+  jRaftElectionTimeoutMs: notYet(ms(), undefined, "Silence after which jRaft elects a leader."),
+  jRaftScanWaitTimeoutMs: notYet(ms(), undefined, "How long a look for dead brokers may take with jRaft."),
+  jRaftSnapshotIntervalSecs: notYet(count(), undefined, "Seconds between snapshots of jRaft."),
+  jRaftGroupId: notYet(text(), undefined, "Name of the jRaft group."),
+  jRaftServerId: notYet(text("address"), undefined, "This member of it."),
+  jRaftInitConf: notYet(text("addresses"), undefined, "All members of it."),
+  jRaftControllerRPCAddr: notYet(text("addresses"), undefined, "Where its members serve brokers."),
 } satisfies KeyTable;
 
 export const controllerArea: Area = {
