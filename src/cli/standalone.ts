@@ -86,7 +86,7 @@ function brokerConfiguration(
     { key: "brokerIP1", value: "127.0.0.1" },
     { key: "brokerIP2", value: "127.0.0.1" },
   ];
-  const own = { ...sets, entries: sets.entries.filter(({ key }) => !isForNameServer(key)) };
+  const own = { ...sets, entries: sets.entries.filter(({ key }) => isForBroker(key)) };
   return loadBrokerConfiguration({
     presets: { name: "standalone", entries },
     file: given.configFile,
@@ -98,7 +98,11 @@ function brokerConfiguration(
   }).configuration;
 }
 
-/** Keys that both roles know are taken for the broker's. */
+/** Keys that both roles know are set for both, but for the ports. */
 function isForNameServer(key: string): boolean {
-  return Object.hasOwn(nameServerRoleKeys, key) && !Object.hasOwn(brokerKeys, key);
+  return Object.hasOwn(nameServerRoleKeys, key) && key !== "listenPort";
+}
+
+function isForBroker(key: string): boolean {
+  return Object.hasOwn(brokerKeys, key) || !isForNameServer(key);
 }
