@@ -19,6 +19,7 @@ import { diskFiles } from "../store/disk_files.ts";
 import type { Files } from "../store/files.ts";
 import { MessageStore } from "../store/message_store.ts";
 import { Clients } from "./clients.ts";
+import { ClusterQueues } from "./cluster_queues.ts";
 import { ConsumerOffsets } from "./consumer_offsets.ts";
 import { DelayDelivery } from "./delay_delivery.ts";
 import { Durability } from "./durability.ts";
@@ -136,6 +137,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
       registration.registerAll();
     },
     published: () => registration.published(),
+    clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   };
   const dispatch = new Dispatch(handlerTable(parts));
   const server = await listen(settings, settings.listenPort, dispatch, clock);

@@ -7,6 +7,7 @@ import type { HostAddress } from "../remoting/connection.ts";
 import { type Handler, type HandlerTable, LATER } from "../remoting/request.ts";
 import type { MessageStore } from "../store/message_store.ts";
 import type { Clients } from "./clients.ts";
+import type { ClusterQueues } from "./cluster_queues.ts";
 import type { ConsumerOffsets } from "./consumer_offsets.ts";
 import type { DelayDelivery } from "./delay_delivery.ts";
 import type { Durability, Outcome } from "./durability.ts";
@@ -23,6 +24,7 @@ import { groupMembersHandlers } from "./handlers/group_members.ts";
 import { heartbeatHandlers } from "./handlers/heartbeat.ts";
 import { notBuiltHandlers } from "./handlers/not_built.ts";
 import { pullHandlers } from "./handlers/pull.ts";
+import { queryAssignmentHandlers } from "./handlers/query_assignment.ts";
 import { queryMessageHandlers } from "./handlers/query_message.ts";
 import { queueLockHandlers } from "./handlers/queue_lock.ts";
 import { queueOffsetHandlers } from "./handlers/queue_offset.ts";
@@ -62,6 +64,7 @@ export interface BrokerParts {
   onPermissionChanged: () => void;
   /** Resolves when name servers know the topics as they are. */
   published: () => Promise<void>;
+  clusterQueues: ClusterQueues;
 }
 
 export function handlerTable(parts: BrokerParts): HandlerTable {
@@ -100,6 +103,7 @@ function consumerHandlers(parts: BrokerParts): [number, Handler][] {
   return [
     ...heartbeatHandlers({ clock, clients, groups, topics, settings }),
     ...groupMembersHandlers({ clients }),
+    ...queryAssignmentHandlers({ clients, queuesOf: (topic) => parts.clusterQueues.of(topic) }),
     ...consumerOffsetHandlers({
       ...{ offsets, groups, topics, settings },
       minOffset: (topic, queueId) => store.minOffset(topic, queueId),

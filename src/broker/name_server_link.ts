@@ -63,6 +63,11 @@ export class NameServerLink {
     return this.#registered;
   }
 
+  /** The connection over which everything is registered; undefined while there is none. */
+  get connection(): Connection | undefined {
+    return this.#registered ? this.#connection : undefined;
+  }
+
   /** Registers everything soon. */
   registerAll(): void {
     this.#needsAll = true;

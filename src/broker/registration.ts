@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../base/clock.ts";
+import { NameServerApi } from "../client/name_server_api.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
 import { decodeKvTable } from "../protocol/bodies/kv_table.ts";
 import { encodeRegisterBroker, registrationCrc32 } from "../protocol/bodies/register_broker.ts";
 import { Perm, type TopicConfig } from "../protocol/bodies/topic_config.ts";
-import { encodeTopicRoute } from "../protocol/bodies/topic_route.ts";
+import { encodeTopicRoute, type TopicRouteData } from "../protocol/bodies/topic_route.ts";
 import { registerTopicRequest } from "../protocol/headers/name_server.ts";
 import {
   brokerIdentityRequest,
@@ -17,6 +18,7 @@ import { RequestCode } from "../protocol/request_code.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import type { Command } from "../remoting/command.ts";
 import type { Connection } from "../remoting/connection.ts";
+import { RemotingIoError } from "../remoting/remoting_error.ts";
 import { NameServerLink, type NameServerTalk } from "./name_server_link.ts";
 
 /** The topics of this broker, as they are when asked. */
@@ -53,6 +55,8 @@ const UNREGISTER_TIMEOUT_MS = 3000;
 const SINGLE_TOPIC_TIMEOUT_MS = 3000;
 const QUERY_VERSION_TIMEOUT_MS = 3000;
 const PUBLISH_TIMEOUT_MS = 2000;
+/** Clients that ask for an assignment wait for three seconds. */
+const ROUTE_TIMEOUT_MS = 1000;
 
 /**
  * Makes this broker and its topics known to all name servers, and keeps them known: everything at start, at
@@ -130,6 +134,24 @@ export class Registration {
     });
     await Promise.race([told, tooLong]);
     timer?.cancel();
+  }
+
+  /**
+   * Where a topic is, as one of the name servers that know this broker says; undefined where it is nowhere.
+   * Rejects with RemotingIoError when none answers.
+   */
+  async route(topic: string): Promise<TopicRouteData | undefined> {
+    let failure = new RemotingIoError("no name server is connected");
+    for (const { connection } of this.#links.values()) {
+      if (connection === undefined) continue;
+      try {
+        return await new NameServerApi(connection, ROUTE_TIMEOUT_MS).topicRoute(topic);
+      } catch (error) {
+        if (!(error instanceof RemotingIoError)) throw error;
+        failure = error;
+      }
+    }
+    throw failure;
   }
 
   /** Registers everything now, for a change that concerns all topics. */

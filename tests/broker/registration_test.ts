@@ -7,7 +7,7 @@ import { DataVersion } from "../../src/protocol/bodies/data_version.ts";
 import { encodeKvTable } from "../../src/protocol/bodies/kv_table.ts";
 import { decodeRegisterBroker, registrationCrc32 } from "../../src/protocol/bodies/register_broker.ts";
 import { type TopicConfig, topicConfig } from "../../src/protocol/bodies/topic_config.ts";
-import { decodeTopicRoute } from "../../src/protocol/bodies/topic_route.ts";
+import { decodeTopicRoute, encodeTopicRoute } from "../../src/protocol/bodies/topic_route.ts";
 import { encodeJson } from "../../src/protocol/java_json.ts";
 import { RequestCode } from "../../src/protocol/request_code.ts";
 import type { OutgoingRequest, Response } from "../../src/remoting/command.ts";
@@ -343,4 +343,26 @@ test("setNameServers() registers with those that are new and takes leave of thos
   assert.equal(server("n1:9876").requests.at(-1)!.code, RequestCode.UNREGISTER_BROKER);
   assert.deepEqual(server("n2:9876").takeRegistered(), [["A", "B"]]);
   assert.deepEqual(registration.nameServers.map(({ address }) => address), ["n2:9876"]);
+});
+
+test("route() asks a name server that knows this broker, and the next one where that fails", async () => {
+  const { registration, server, advance } = broker({ nameServers: ["n1:9876", "n2:9876"] });
+  await assert.rejects(registration.route("A"), RemotingIoError);
+  await registration.start();
+  const route = {
+    brokerDatas: [],
+    filterServerTable: new Map(),
+    queueDatas: [{ brokerName: "b", readQueueNums: 4, writeQueueNums: 4, perm: 6, topicSysFlag: 0 }],
+  };
+  server("n2:9876").answer = (request) =>
+    request.code === RequestCode.GET_ROUTEINFO_BY_TOPIC && request.fields!.topic === "A"
+      ? { code: 0, body: encodeTopicRoute(route) }
+      : { code: 17 };
+  server("n1:9876").answer = () => undefined;
+  const asked = registration.route("A");
+  await advance(1000);
+  await setImmediate();
+  assert.deepEqual((await asked)!.queueDatas, route.queueDatas);
+  server("n1:9876").connection!.close();
+  assert.equal(await registration.route("B"), undefined);
 });

@@ -112,7 +112,10 @@ function getGroupConfig({ groups }: AdminGroupOptions, request: Request): Respon
   const { group } = groupRequest.decode(request.fields);
   const config = groups.find(group);
   if (config === undefined) {
-    throw new RemotingError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `No group in this broker. group: ${group}`);
+    throw new RemotingError(
+      ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+      `No group in this broker. group: ${group}`,
+    );
   }
   return { code: ResponseCode.SUCCESS, body: encodeGroupConfig(config) };
 }

@@ -29,13 +29,9 @@ const TABLE: readonly NotBuilt[] = [
     remark: "recalling messages is not enabled: this broker does not support timer messages",
   },
   {
-    // A consumer with clientRebalance=false that gets an error here shares the queues out by itself.
-    codes: [
-      RequestCode.QUERY_ASSIGNMENT,
-      RequestCode.SET_MESSAGE_REQUEST_MODE,
-      RequestCode.GET_ALL_MESSAGE_REQUEST_MODE,
-    ],
-    remark: "assignment of queues by the broker is not supported: consumers share them out by themselves",
+    // Consumers that let the broker assign queues (QUERY_ASSIGNMENT) are given them to pull from.
+    codes: [RequestCode.SET_MESSAGE_REQUEST_MODE, RequestCode.GET_ALL_MESSAGE_REQUEST_MODE],
+    remark: "setting how a group consumes is not supported by this broker: consumers pull",
   },
   {
     // Consumers ask again after a second at this code, as at every code that they don't expect.

@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { notBuiltHandlers } from "../../../src/broker/handlers/not_built.ts";
-import { RequestCode } from "../../../src/protocol/request_code.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
 import { Dispatch } from "../../../src/remoting/dispatch.ts";
 import { MemoryConnection } from "../../harness/memory_connection.ts";
@@ -15,10 +14,4 @@ test("what is not built is refused with a sentence, each code once", async () =>
     assert.notEqual(answer, ResponseCode.SUCCESS);
     assert.match(remark!, /(not support|not enabled|does not)/);
   }
-});
-
-test("a consumer that asks for an assignment gets an error, at which it shares the queues out by itself", async () => {
-  const handlers = new Map(notBuiltHandlers());
-  const answer = await new MemoryConnection().ask(handlers, { code: RequestCode.QUERY_ASSIGNMENT });
-  assert.equal(answer.code, ResponseCode.REQUEST_CODE_NOT_SUPPORTED);
 });
