@@ -43,9 +43,13 @@ test("who broadcasts is given every queue", async () => {
 });
 
 test("a client whose part is not certain is told to keep what it has", async () => {
-  for (
-    const asked of [{ topic: "no" }, { consumerGroup: "no" }, { clientId: "c9" }, { strategyName: "CONFIG" }]
-  ) {
+  const uncertain: Record<string, string>[] = [
+    { topic: "no" },
+    { consumerGroup: "no" },
+    { clientId: "c9" },
+    { strategyName: "CONFIG" },
+  ];
+  for (const asked of uncertain) {
     assert.equal(await assigned(asked), "{}");
   }
 });
