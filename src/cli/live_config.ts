@@ -33,8 +33,12 @@ export function liveConfig<S>(
 }
 
 function logChange({ applied, atNextStart, ignored, warnings }: ConfigChange): void {
-  if (applied.length > 0) logger.info("changed: {keys}", { keys: applied });
-  if (atNextStart.length > 0) logger.warn("changed from the next start on: {keys}", { keys: atNextStart });
-  if (ignored.length > 0) logger.warn("unknown keys in a change, ignored: {keys}", { keys: ignored });
+  if (applied.length > 0) logger.info("changed: {keys}", { keys: applied.join(", ") });
+  if (atNextStart.length > 0) {
+    logger.warn("changed from the next start on: {keys}", { keys: atNextStart.join(", ") });
+  }
+  if (ignored.length > 0) {
+    logger.warn("unknown keys in a change, ignored: {keys}", { keys: ignored.join(", ") });
+  }
   for (const warning of warnings) logger.warn("{warning}", { warning });
 }

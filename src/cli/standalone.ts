@@ -41,15 +41,14 @@ listenPort is the broker's: --set listenPort=20911.
     if (given.help) return surroundings.print(standaloneCommand.help), 0;
     await configureLogging(given["log-level"], surroundings);
     const sets = sourceOfPairs("--set", given.set);
-    const configurations = {
-      nameServer: nameServerConfiguration(resolve(given.store ?? "data"), sets, given["namesrv-port"]),
-      // Checked before anything is started; the name server's port is known only then.
-      broker: brokerConfiguration(given, sets, "127.0.0.1:9876"),
-    };
-    for (const { warnings } of Object.values(configurations)) {
-      for (const warning of warnings) logger.warn("{warning}", { warning });
+    // Checked before anything is started; the name server's port is known only then.
+    const draft = brokerConfiguration(given, sets, "127.0.0.1:9876");
+    const nameServerDirectory = join(draft.settings.storeDirectory, "namesrv");
+    const nameServerConfig = nameServerConfiguration(nameServerDirectory, sets, given["namesrv-port"]);
+    for (const warning of new Set([...nameServerConfig.warnings, ...draft.warnings])) {
+      logger.warn("{warning}", { warning });
     }
-    const nameServer = await runNameServer(configurations.nameServer, surroundings);
+    const nameServer = await runNameServer(nameServerConfig, surroundings);
     try {
       const broker = await runBroker(
         brokerConfiguration(given, sets, `127.0.0.1:${nameServer.port}`),
@@ -66,8 +65,8 @@ listenPort is the broker's: --set listenPort=20911.
 
 function nameServerConfiguration(directory: string, sets: Source, port: string | undefined) {
   const entries = [
-    { key: "kvConfigPath", value: join(directory, "namesrv", "kvConfig.json") },
-    { key: "configStorePath", value: join(directory, "namesrv", "namesrv.properties") },
+    { key: "kvConfigPath", value: join(directory, "kvConfig.json") },
+    { key: "configStorePath", value: join(directory, "namesrv.properties") },
   ];
   const own = { ...sets, entries: sets.entries.filter(({ key }) => isForNameServer(key)) };
   return loadNameServerConfiguration({

@@ -6,7 +6,7 @@ export const topicKeys = {
   autoCreateTopicEnable: acts(
     flag(),
     true,
-    "A send to an unknown topic creates it. Many turn this off in production.",
+    "A send to an unknown topic creates it. Many turn this off in production. If off at a start, turning it on takes another.",
     {
       important: true,
       live: true,
