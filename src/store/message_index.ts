@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Finds messages by unique key and by keys. Derived from the log: after a crash it holds what the last flush
- * made durable, and recovery adds what it walks through. A failure to write it is logged and never touches
- * the messages themselves. [RMQ IndexService]
+ * made durable, and recovery adds what it walks through. [RMQ IndexService]
+ *
+ * A disk that can't be written never touches the messages themselves. Entries wait in memory for it; if they
+ * become too many, or if a sync fails, no more messages are indexed, and every flush fails, so that the store
+ * is not marked as cleanly stopped and the next start indexes what is missing.
  */
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../base/clock.ts";
 import { javaHashCode } from "../protocol/java_string.ts";
 import type { KeyIndex } from "./dispatcher.ts";
 import type { Files } from "./files.ts";
+import { makeDurableDirectory } from "./make_directory.ts";
 import { IndexFile, indexFileBytes, type IndexShape } from "./index_file.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
+/** Slots are written for so long before the loop gets its turn. */
 const SLICE_MS = 2;
-/** After a file could not be made, when to try again. */
-const RETRY_MS = 10_000;
 const MAX_CACHED_TOPICS = 10_000;
 
 export interface MessageIndexOptions extends IndexShape {
@@ -28,7 +31,10 @@ export interface MessageIndexOptions extends IndexShape {
   isClean: boolean;
   /** After a crash: a file with later messages may hold anything. */
   durableTimestampMs: number;
-  /** Everything indexed up to this time is durable, but for a file's header, which follows. */
+  /**
+   * Everything indexed up to this time is durable, but for a file's header, which is written when the promise
+   * resolves. By then the messages in the log have to be durable too.
+   */
   onDurable: (endTimestampMs: number) => Promise<void>;
 }
 
@@ -36,10 +42,12 @@ export class MessageIndex implements KeyIndex {
   #options: MessageIndexOptions;
   /** Oldest first; the last one is written to. */
   #files: IndexFile[] = [];
+  /** Of the last message indexed. */
+  #endPhysicalOffset = 0;
   /** Hash of `topic#`, from which the hash of a key goes on. */
   #topicHashes = new Map<string, number>();
-  #retryAtMs = 0;
-  #isUnflushed = false;
+  #failure: Error | undefined;
+  /** The last flush that was asked for; one runs after the other. */
   #flushed: Promise<void> = Promise.resolve();
 
   static open(options: MessageIndexOptions): MessageIndex {
@@ -58,7 +66,7 @@ export class MessageIndex implements KeyIndex {
   }
 
   get lastUpdatePhysicalOffset(): number {
-    return this.#files.at(-1)?.endPhysicalOffset ?? 0;
+    return this.#endPhysicalOffset;
   }
 
   /** Indexes a message; one before the last indexed is there already. `keys` are separated by one space each. */
@@ -70,7 +78,7 @@ export class MessageIndex implements KeyIndex {
     storeTimestampMs: number,
   ): void {
     if (uniqueKey === undefined && keys === undefined) return;
-    if (physicalOffset < this.lastUpdatePhysicalOffset) return;
+    if (physicalOffset < this.#endPhysicalOffset || this.#failure !== undefined) return;
     try {
       const prefix = this.#topicHash(topic);
       if (uniqueKey !== undefined) this.#putKey(prefix, uniqueKey, physicalOffset, storeTimestampMs);
@@ -83,12 +91,14 @@ export class MessageIndex implements KeyIndex {
         if (key !== "") this.#putKey(prefix, key, physicalOffset, storeTimestampMs);
       }
     } catch (error) {
-      this.#retryAtMs = this.#options.clock.monotonicMs() + RETRY_MS;
-      logger.error("messages can't be indexed now: {error}", { error });
+      this.#fail(error);
     }
   }
 
-  /** Physical offsets of messages that may have this key, in log order, of at most `maxCount` newest ones. */
+  /**
+   * Physical offsets of messages that may have this key, in log order, of at most `maxCount` newest ones. Other
+   * keys may have the same hash. Of a key with millions of messages, old ones may be left out.
+   */
   query(topic: string, key: string, maxCount: number, beginMs: number, endMs: number): number[] {
     const keyHash = positive(javaHashCode(`${topic}#${key}`));
     const found: number[] = [];
@@ -102,23 +112,19 @@ export class MessageIndex implements KeyIndex {
     return found.sort((a, b) => a - b);
   }
 
-  /** Makes durable what is indexed now. */
-  async flush(): Promise<void> {
-    if (!this.#isUnflushed) return;
-    this.#isUnflushed = false;
-    try {
-      const file = this.#files.at(-1);
-      if (file !== undefined) await this.#flushInOrder(file);
-    } catch (error) {
-      this.#isUnflushed = true;
-      throw error;
-    }
+  /** Makes durable what is indexed now. @throws what the disk says; after a failed sync, always */
+  flush(): Promise<void> {
+    const flushed = this.#flushed.then(() => this.#flushAll());
+    this.#flushed = flushed.catch(() => {});
+    return flushed;
   }
 
   /** Deletes files that know no message from `minPhysicalOffset` on, but never the last one. */
   deleteBefore(minPhysicalOffset: number): void {
-    while (this.#files.length > 1 && this.#files[0].endPhysicalOffset < minPhysicalOffset) {
-      const file = this.#files.shift()!;
+    while (this.#files.length > 1) {
+      const [file] = this.#files;
+      if (file.endPhysicalOffset >= minPhysicalOffset || file.isUnflushed) return;
+      this.#files.shift();
       file.close();
       this.#options.files.remove(file.path);
     }
@@ -126,7 +132,6 @@ export class MessageIndex implements KeyIndex {
 
   async close(): Promise<void> {
     try {
-      await this.#flushed;
       await this.flush();
     } finally {
       for (const file of this.#files) file.close();
@@ -134,27 +139,24 @@ export class MessageIndex implements KeyIndex {
   }
 
   #putKey(prefix: number, key: string, physicalOffset: number, storeTimestampMs: number): void {
-    let file = this.#files.at(-1);
-    if (file === undefined || file.isFull) {
-      if (this.#retryAtMs > 0 && this.#options.clock.monotonicMs() < this.#retryAtMs) return;
-      this.#retryAtMs = 0;
-      file = this.#addFile(file);
-    }
+    let file = this.#files[this.#files.length - 1];
+    if (file === undefined || file.isFull) file = this.#addFile(file);
     file.put(positive(javaHashCode(key, prefix)), physicalOffset, storeTimestampMs);
-    this.#isUnflushed = true;
+    this.#endPhysicalOffset = physicalOffset;
   }
 
   #addFile(full: IndexFile | undefined): IndexFile {
     const { files, directory, clock } = this.#options;
-    let time = fileName(clock.nowMs());
-    const last = full && full.path.slice(directory.length + 1);
-    if (last !== undefined && time <= last) time = String(BigInt(last) + 1n);
-    files.makeDirectory(directory);
-    const file = IndexFile.create(files, join(directory, time), this.#options, full);
+    let name = fileName(clock.nowMs());
+    const last = full && basename(full.path);
+    // The clock may have been set back, or summer time has ended: names tell the order.
+    if (last !== undefined && name <= last) name = String(BigInt(last) + 1n);
+    makeDurableDirectory(files, directory);
+    const file = IndexFile.create(files, join(directory, name), this.#options, full);
     files.syncDirectory(directory);
     this.#files.push(file);
     if (full !== undefined) {
-      this.#flushInOrder(full).then(() => full.releaseMemory()).catch((error) =>
+      this.flush().catch((error) =>
         logger.error("{path} can't be flushed: {error}", { path: full.path, error })
       );
     }
@@ -162,27 +164,48 @@ export class MessageIndex implements KeyIndex {
   }
 
   /** A file is durable before the next one says so of itself. */
-  #flushInOrder(file: IndexFile): Promise<void> {
-    const flushed = this.#flushed.then(() => this.#flushFile(file));
-    this.#flushed = flushed.catch(() => {});
-    return flushed;
+  async #flushAll(): Promise<void> {
+    for (const file of [...this.#files]) {
+      if (this.#failure !== undefined) throw this.#failure;
+      if (!file.isUnflushed) continue;
+      await this.#flushFile(file);
+      if (file.isFull && !file.isUnflushed) file.releaseMemory();
+    }
   }
 
   /** Entries and slots, then who asks is told that they are durable, then the header that counts them. */
   async #flushFile(file: IndexFile): Promise<void> {
-    file.writeEntries();
-    const header = file.header();
     const { endTimestampMs } = file;
+    const header = file.beginFlush();
     let startMs = performance.now();
     for (const _ of file.writeSlots()) {
       if (performance.now() - startMs < SLICE_MS) continue;
       await new Promise<void>((resolve) => setImmediate(resolve));
       startMs = performance.now();
     }
-    await file.sync();
+    await this.#sync(file);
     await this.#options.onDurable(endTimestampMs);
     file.writeHeader(header);
-    await file.sync();
+    await this.#sync(file);
+    file.endFlush(header);
+  }
+
+  /** What a failed sync has lost, no later one brings back. */
+  async #sync(file: IndexFile): Promise<void> {
+    try {
+      await file.sync();
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error : new Error(String(error));
+    logger.error("messages are not found by key any more until a restart, which adds them: {error}", {
+      error,
+    });
   }
 
   #topicHash(topic: string): number {
@@ -196,42 +219,57 @@ export class MessageIndex implements KeyIndex {
   }
 
   #load(): void {
-    const { files, directory } = this.#options;
-    const names = files.list(directory).filter((name) => {
-      if (/^[0-9]+$/.test(name)) return true;
-      logger.warn("{path} is no index file; ignored", { path: join(directory, name) });
-      return false;
-    });
-    names.sort();
-    for (const name of names) this.#loadFile(join(directory, name), name === names.at(-1));
+    const { files, directory, isClean } = this.#options;
+    const names = files.list(directory).filter((name) => /^[0-9]+$/.test(name)).sort();
+    for (const name of names) {
+      const file = this.#loadFile(join(directory, name));
+      if (file !== undefined) this.#files.push(file);
+    }
+    // Of a new file in which nothing was durable yet, the one before may not have been complete.
+    while (this.#files.at(-1)?.isEmpty) this.#remove(this.#files.pop()!);
+    const last = this.#files.at(-1);
+    if (!isClean) last?.repairSlots();
+    this.#endPhysicalOffset = last?.endPhysicalOffset ?? 0;
   }
 
-  #loadFile(path: string, isLast: boolean): void {
+  #loadFile(path: string): IndexFile | undefined {
     const { files, isClean, durableTimestampMs } = this.#options;
+    const stat = files.stat(path)!;
+    if (stat.sizeBytes === 0 && stat.kind === "file") {
+      files.remove(path);
+      return undefined;
+    }
     const expectedBytes = indexFileBytes(this.#options);
-    const sizeBytes = files.stat(path)?.sizeBytes ?? 0;
-    if (sizeBytes !== expectedBytes) {
-      logger.warn("{path} has {sizeBytes} bytes, not {expectedBytes}; ignored", {
-        path,
-        sizeBytes,
-        expectedBytes,
-      });
-      return;
+    if (stat.kind !== "file" || stat.sizeBytes !== expectedBytes) {
+      this.#putAside(path, `it has ${stat.sizeBytes} bytes, not ${expectedBytes} as configured`);
+      return undefined;
     }
     const file = IndexFile.open(files, path, this.#options);
-    const isDoubtful = !isClean && file !== undefined && file.endTimestampMs > durableTimestampMs;
-    if (file === undefined || isDoubtful) {
-      const why = isDoubtful ? "holds messages that were not durable at the crash" : "has no valid header";
-      logger.warn("{path} {why}; removed, its messages are found by key only if recovery meets them", {
-        path,
-        why,
-      });
-      file?.close();
-      files.remove(path);
-      return;
+    if (file === undefined) {
+      this.#putAside(path, "its header can't be right");
+      return undefined;
     }
-    if (!isClean && isLast) file.rebuildSlots();
-    this.#files.push(file);
+    if (!isClean && file.endTimestampMs > durableTimestampMs) {
+      logger.warn(
+        "{path} removed: the process that wrote it did not stop properly before all of it was durable. Its " +
+          "messages are found by key only as far as recovery meets them",
+        { path },
+      );
+      this.#remove(file);
+      return undefined;
+    }
+    return file;
+  }
+
+  /** Renames a file that is none of ours, so that nobody reads it; Apache passes over such a name, too. */
+  #putAside(path: string, why: string): void {
+    logger.warn("{path} put aside under the name {name}: {why}", { path, name: `${path}.damaged`, why });
+    this.#options.files.rename(path, `${path}.damaged`);
+  }
+
+  #remove(file: IndexFile): void {
+    file.close();
+    this.#options.files.remove(file.path);
   }
 }
 

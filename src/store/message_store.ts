@@ -151,9 +151,11 @@ export class MessageStore {
         entryCount: options.indexEntryCount,
         isClean,
         durableTimestampMs: indexMsgTimestampMs,
-        onDurable: (endTimestampMs) => {
+        onDurable: async (endTimestampMs) => {
+          // An index that knows more than the log would pass over what is stored in its place.
+          await this.#flusher.flushed();
           this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs });
-          return this.#checkpoint.flush();
+          await this.#checkpoint.flush();
         },
       });
     }
@@ -407,11 +409,12 @@ export class MessageStore {
       await this.#flusher.stop();
       this.#onFlushed();
       await this.#flushDerived(true);
-      await this.#index?.close();
       if (!hadFailed) this.directory.markClean();
     } catch (error) {
       logger.error("the store could not be closed cleanly; the next start will check it: {error}", { error });
     } finally {
+      await this.#index?.close().catch(() => {});
+      this.#checkpoint.close();
       this.#open.closeAll();
       this.directory.release();
     }

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import type { Files, StoreFile } from "./files.ts";
+import { makeDirectory } from "./make_directory.ts";
 import type { OpenFiles } from "./open_files.ts";
 import { StoreCorruptError } from "./types.ts";
 
@@ -22,6 +23,8 @@ export class SegmentFiles {
   /** Start of the first file; files follow at every `fileBytes`. */
   #startOffset = 0;
   #count = 0;
+  /** Directories that hold names which a power cut may take away. */
+  #unsyncedDirectories = new Set<string>();
 
   private constructor(options: { directory: string; fileBytes: number; files: Files; open: OpenFiles }) {
     this.directory = options.directory;
@@ -32,7 +35,7 @@ export class SegmentFiles {
 
   /**
    * Reads which files there are. A last file that is shorter than it should be (a crash while it was made or
-   * cut) is extended; an empty one is removed.
+   * cut) is extended; empty ones at the end, of which only the names had become durable, are removed.
    * @throws StoreCorruptError for a file that has no place in the sequence
    */
   static load(
@@ -73,15 +76,22 @@ export class SegmentFiles {
     return offset >= this.#startOffset && offset < this.endOffset;
   }
 
-  /** Creates the file that holds `offset`: the next one, or any one where there is none yet. Its name is made durable. */
+  /**
+   * Creates the file that holds `offset`: the next one, or any one where there is none yet. Nothing of it is
+   * durable before `sync`.
+   */
   add(offset: number): void {
     const start = this.startOf(offset);
     if (this.#count > 0 && start !== this.endOffset) {
       throw new Error(`${this.directory}: the next file starts at ${this.endOffset}, not at ${start}`);
     }
-    if (this.#count === 0) this.#files.makeDirectory(this.directory);
+    if (this.#count === 0) {
+      for (const changed of makeDirectory(this.#files, this.directory)) {
+        this.#unsyncedDirectories.add(changed);
+      }
+    }
     this.#open.create(this.path(start), this.fileBytes);
-    this.#files.syncDirectory(this.directory);
+    this.#unsyncedDirectories.add(this.directory);
     if (this.#count === 0) this.#startOffset = start;
     this.#count++;
   }
@@ -107,9 +117,14 @@ export class SegmentFiles {
     return await this.file(offset).readAtAsync(target, offset % this.fileBytes);
   }
 
-  /** Makes the data of the file that holds `offset` durable. */
+  /** Makes the data of the file that holds `offset` durable, and its name. */
   async sync(offset: number): Promise<void> {
     await this.#open.sync(this.path(this.startOf(offset)));
+    for (const directory of this.#unsyncedDirectories) {
+      // Gone where the queue was deleted meanwhile.
+      if (this.#files.stat(directory) !== undefined) this.#files.syncDirectory(directory);
+      this.#unsyncedDirectories.delete(directory);
+    }
   }
 
   /**
@@ -165,6 +180,9 @@ export class SegmentFiles {
         });}
     }
     names.sort();
+    while (names.length > 0 && this.#files.stat(join(this.directory, names.at(-1)!))?.sizeBytes === 0) {
+      this.#files.remove(join(this.directory, names.pop()!));
+    }
     for (const [index, name] of names.entries()) this.#adopt(name, index === names.length - 1);
   }
 
@@ -172,10 +190,6 @@ export class SegmentFiles {
     const path = join(this.directory, name);
     const start = Number(name);
     const sizeBytes = this.#files.stat(path)!.sizeBytes;
-    if (sizeBytes === 0 && isLast) {
-      this.#files.remove(path);
-      return;
-    }
     if (!Number.isSafeInteger(start) || start % this.fileBytes !== 0) {
       throw new StoreCorruptError(path, `its name is no multiple of the file size ${this.fileBytes}`);
     }

@@ -10,6 +10,7 @@ import { pid } from "node:process";
 import { getLogger } from "@logtape/logtape";
 import { type FileLock, lockFile } from "../base/runtime/file_lock.ts";
 import type { Files } from "./files.ts";
+import { makeDurableDirectory } from "./make_directory.ts";
 import { StoreCorruptError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
@@ -51,7 +52,7 @@ export class StoreDirectory {
    */
   static async take(options: StoreDirectoryOptions): Promise<StoreDirectory> {
     const { files, storeDirectory } = options;
-    files.makeDirectory(storeDirectory);
+    makeDurableDirectory(files, storeDirectory);
     const lock = files.isOnDisk ? await lockFile(join(storeDirectory, "lock")) : undefined;
     try {
       refuseWhatIsNotBuilt(files, storeDirectory);
@@ -67,9 +68,9 @@ export class StoreDirectory {
     this.#files = options.files;
     this.#lock = lock;
     this.wasStoppedCleanly = this.#files.stat(this.abort) === undefined;
-    this.#files.makeDirectory(options.commitLogDirectory);
-    this.#files.makeDirectory(this.consumeQueue);
-    this.#files.makeDirectory(this.index);
+    makeDurableDirectory(this.#files, options.commitLogDirectory);
+    makeDurableDirectory(this.#files, this.consumeQueue);
+    makeDurableDirectory(this.#files, this.index);
     this.#files.replace(this.abort, new TextEncoder().encode(String(pid)));
   }
 

@@ -2,9 +2,10 @@
 /**
  * The platters of `MemoryFiles`: what a power cut may leave of files and directories.
  *
- * Of each sector, each file size and each directory the disk holds some state since the last sync: for
- * sectors and sizes any version written since, one independent of the other; for a directory the changes of
- * names up to some point, in their order, since file systems keep them in a journal. A rename is one change.
+ * Of each sector the disk holds any version written since the last sync, of one independent of another.
+ * Sizes of files and names in a directory change in the order of the calls, since file systems keep a journal
+ * of them: the disk has the changes up to some point, one for all sizes, one for each directory (a file that
+ * is there may still have no size, as on btrfs). A rename is one change.
  */
 import type { SeededRandom } from "./seeded_random.ts";
 
@@ -43,6 +44,12 @@ class Versioned<T> {
     this.#doubtful.push(...this.#takeUpTo(sequence));
   }
 
+  /** The version after the changes up to `sequence`. */
+  at(sequence: number): T {
+    const later = this.#versions.findLast((version) => version.sequence <= sequence);
+    return later === undefined ? this.#durable : later.value;
+  }
+
   pick(random: SeededRandom): T {
     const candidates = [this.#durable, ...this.#doubtful, ...this.#versions.map(({ value }) => value)];
     return candidates[random.between(0, candidates.length - 1)];
@@ -55,6 +62,11 @@ class Versioned<T> {
   }
 }
 
+/** Numbers the changes of a disk. */
+export interface Counter {
+  value: number;
+}
+
 /** Content of a file, of which only pages that were written cost memory. */
 export class MemoryInode {
   readonly kind = "file";
@@ -62,12 +74,14 @@ export class MemoryInode {
   sizeBytes = 0;
   #pages = new Map<number, Uint8Array>();
   #sectorBytes: number;
+  #counter: Counter;
   #sequence = 0;
   #unsyncedSectors = new Map<number, Versioned<Uint8Array | undefined>>();
   #unsyncedSize = new Versioned(0);
 
-  constructor(sectorBytes: number, nowMs: number) {
+  constructor(sectorBytes: number, counter: Counter, nowMs: number) {
     this.#sectorBytes = sectorBytes;
+    this.#counter = counter;
     this.modifiedMs = nowMs;
   }
 
@@ -105,7 +119,7 @@ export class MemoryInode {
   write(source: Uint8Array, position: number, nowMs: number): void {
     if (source.length === 0) return;
     this.modifiedMs = nowMs;
-    this.#sequence++;
+    this.#sequence = ++this.#counter.value;
     this.#changeSectors(position, source.length, () => {
       for (let done = 0; done < source.length;) {
         const at = (position + done) % PAGE_BYTES;
@@ -119,7 +133,7 @@ export class MemoryInode {
 
   truncate(sizeBytes: number, nowMs: number): void {
     this.modifiedMs = nowMs;
-    this.#sequence++;
+    this.#sequence = ++this.#counter.value;
     for (const page of [...this.#pages.keys()]) {
       const from = Math.max(page * PAGE_BYTES, sizeBytes);
       const bytes = (page + 1) * PAGE_BYTES - from;
@@ -139,19 +153,18 @@ export class MemoryInode {
   }
 
   doubt(sequence: number): void {
-    this.#unsyncedSize.doubt(sequence);
     for (const versions of this.#unsyncedSectors.values()) versions.doubt(sequence);
   }
 
-  /** Leaves what a power cut would. */
-  crash(random: SeededRandom): void {
+  /** Leaves what a power cut would, with the size as it was after change `sizeSequence`. */
+  crash(random: SeededRandom, sizeSequence: number): void {
     for (const [sector, versions] of this.#unsyncedSectors) {
       const position = sector * this.#sectorBytes;
       const at = position % PAGE_BYTES;
       this.#page(pageOf(position)).set(versions.pick(random) ?? new Uint8Array(this.#sectorBytes), at);
     }
     this.#unsyncedSectors.clear();
-    const sizeBytes = this.#unsyncedSize.pick(random);
+    const sizeBytes = this.#unsyncedSize.at(sizeSequence);
     this.truncate(sizeBytes, this.modifiedMs);
     this.#unsyncedSectors.clear();
     this.#unsyncedSize = new Versioned(sizeBytes);
@@ -219,10 +232,12 @@ export class MemoryDirectory {
     this.#commit(this.#unsynced.length);
   }
 
-  /** Leaves what a power cut would, here and below. */
-  crash(random: SeededRandom): void {
+  /** Leaves what a power cut after `counter` changes would, here and below. */
+  crash(random: SeededRandom, counter: Counter): void {
     this.#commitSome(random);
-    this.#dropRest(random);
+    // The journal runs behind by little or by much.
+    const behind = Math.floor(counter.value * random.next() ** 4);
+    this.#dropRest(random, counter.value - behind);
   }
 
   #commitSome(random: SeededRandom): void {
@@ -233,12 +248,12 @@ export class MemoryDirectory {
     this.#commit(random.between(0, this.#unsynced.length));
   }
 
-  #dropRest(random: SeededRandom): void {
+  #dropRest(random: SeededRandom, sizeSequence: number): void {
     this.#unsynced = [];
     this.entries = new Map(this.#durable);
     for (const node of this.entries.values()) {
-      if (node.kind === "directory") node.#dropRest(random);
-      else node.crash(random);
+      if (node.kind === "directory") node.#dropRest(random, sizeSequence);
+      else node.crash(random, sizeSequence);
     }
   }
 

@@ -7,7 +7,7 @@
 import { dirname, join, posix } from "node:path";
 import { setImmediate } from "node:timers";
 import type { Files, FileStat, StoreFile } from "../../src/store/files.ts";
-import { MemoryDirectory, MemoryInode, type MemoryNode, PAGE_BYTES } from "./memory_disk.ts";
+import { type Counter, MemoryDirectory, MemoryInode, type MemoryNode, PAGE_BYTES } from "./memory_disk.ts";
 import type { SeededRandom } from "./seeded_random.ts";
 
 export type Operation =
@@ -59,6 +59,12 @@ export interface MemoryFilesOptions {
   nowMs?: () => number;
 }
 
+/** What outlives processes. */
+interface Disk {
+  root: MemoryDirectory;
+  counter: Counter;
+}
+
 /** Says `space` of a disk without an end. */
 const UNBOUNDED_BYTES = 2 ** 50;
 
@@ -75,7 +81,7 @@ export class MemoryFiles implements Files {
   capacityBytes: number;
   #sectorBytes: number;
   #nowMs: () => number;
-  #root: MemoryDirectory;
+  #disk: Disk;
   #isDead = false;
   #open = new Set<MemoryFile>();
   #faults: { rule: FaultRule; path: RegExp; skip: number; times: number; hits: number }[] = [];
@@ -83,11 +89,11 @@ export class MemoryFiles implements Files {
   #changeCount = 0;
   #diesAt = Infinity;
 
-  constructor(options: MemoryFilesOptions = {}, root?: MemoryDirectory) {
+  constructor(options: MemoryFilesOptions = {}, disk?: Disk) {
     this.#sectorBytes = options.sectorBytes ?? 512;
     this.capacityBytes = options.capacityBytes ?? UNBOUNDED_BYTES;
     this.#nowMs = options.nowMs ?? (() => Date.now());
-    this.#root = root ?? new MemoryDirectory(this.#nowMs());
+    this.#disk = disk ?? { root: new MemoryDirectory(this.#nowMs()), counter: { value: 0 } };
   }
 
   // What tests do
@@ -150,13 +156,13 @@ export class MemoryFiles implements Files {
     const { capacityBytes } = this;
     return new MemoryFiles(
       { sectorBytes: this.#sectorBytes, nowMs: this.#nowMs, capacityBytes },
-      this.#root,
+      this.#disk,
     );
   }
 
   /** Cuts the power: of what was not synced, `random` decides what is left. */
   crash(random: SeededRandom): MemoryFiles {
-    this.#root.crash(random);
+    this.#disk.root.crash(random, this.#disk.counter);
     return this.kill();
   }
 
@@ -187,7 +193,7 @@ export class MemoryFiles implements Files {
 
   makeDirectory(path: string): void {
     this.#checkAlive();
-    let directory = this.#root;
+    let directory = this.#disk.root;
     for (const name of parts(path)) {
       const known = directory.entries.get(name);
       if (known?.kind === "file") throw new MemoryFileError("EEXIST", "mkdir", path);
@@ -408,7 +414,7 @@ export class MemoryFiles implements Files {
     return bytes;
   }
 
-  #usedBytes(directory = this.#root): number {
+  #usedBytes(directory = this.#disk.root): number {
     let bytes = 0;
     for (const node of directory.entries.values()) {
       bytes += node.kind === "directory" ? this.#usedBytes(node) : node.pageCount * PAGE_BYTES;
@@ -423,7 +429,7 @@ export class MemoryFiles implements Files {
   }
 
   #add(path: string): MemoryInode {
-    const inode = new MemoryInode(this.#sectorBytes, this.#nowMs());
+    const inode = new MemoryInode(this.#sectorBytes, this.#disk.counter, this.#nowMs());
     MemoryDirectory.change({
       directory: this.#parent("create", path),
       name: posix.basename(path),
@@ -446,7 +452,7 @@ export class MemoryFiles implements Files {
   }
 
   #find(path: string): MemoryNode | undefined {
-    let node: MemoryNode | undefined = this.#root;
+    let node: MemoryNode | undefined = this.#disk.root;
     for (const name of parts(path)) {
       if (node?.kind !== "directory") return undefined;
       node = node.entries.get(name);
