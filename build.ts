@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Makes the single executable from src/main.ts. Runs on Deno (`deno task build`) and on Bun (`bun build.ts`).
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -59,21 +59,24 @@ function main(): number {
   mkdirSync(dirname(out), { recursive: true });
   installDependencies();
 
-  // A running executable can't be written to, but its name can be given to another file.
-  const unfinished = `${out}.unfinished`;
-  const compiler = values.deno ? findDeno() : findBun();
-  const args = values.deno
-    ? ["compile", "--allow-all", ...option("--target", values.target), "--output", unfinished]
-    : [...BUN_COMPILE, ...option("--target", values.target), "--outfile", unfinished];
-  console.log(`Compiling src/main.ts with ${values.deno ? "Deno" : "Bun"} ${versionOf(compiler)}`);
-  if (run([...compiler, ...args, "src/main.ts"]) !== 0) {
-    rmSync(unfinished, { force: true });
-    console.error(
-      values.deno ? "deno compile failed; it needs access to dl.deno.land." : "bun build failed.",
-    );
-    return 1;
+  // Beside its place, because a running executable can't be written to, but its name can be given to another
+  // file; in a directory, because Bun puts a copy of the source map beside the executable.
+  const workshop = mkdtempSync(`${out}-`);
+  try {
+    const made = join(workshop, basename(out));
+    const compiler = values.deno ? findDeno() : findBun();
+    const args = values.deno
+      ? ["compile", "--allow-all", ...option("--target", values.target), "--output", made]
+      : [...BUN_COMPILE, ...option("--target", values.target), "--outfile", made];
+    console.log(`Compiling src/main.ts with ${values.deno ? "Deno" : "Bun"} ${versionOf(compiler)}`);
+    if (run([...compiler, ...args, "src/main.ts"]) !== 0) {
+      console.error(values.deno ? "deno compile failed. (It must reach dl.deno.land.)" : "bun build failed.");
+      return 1;
+    }
+    renameSync(made, out);
+  } finally {
+    rmSync(workshop, { recursive: true, force: true });
   }
-  renameSync(unfinished, out);
   const megabytes = (statSync(out).size / 1e6).toFixed(1);
   console.log(`${relative(process.cwd(), out) || out}: ${megabytes} MB`);
   return 0;
