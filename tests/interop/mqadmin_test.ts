@@ -25,6 +25,8 @@ import { interopTest, lazily, presentVersions, VERSIONS } from "./suite.ts";
 const CLUSTER = "ClusterM";
 const BROKER = "broker-m";
 
+const NEXT_CENTURY = Date.UTC(2100, 0, 1);
+
 /** Where mqadmin leaves the bodies of messages it was asked for. */
 const BODIES = "/tmp/rocketmq/msgbodys";
 
@@ -229,14 +231,15 @@ async function changeTheCluster(session: Session, site: BrokerSite): Promise<voi
     "false",
   );
 
-  const setLimit = (name: string, bytes: string) =>
-    session.admin(name, "updateBrokerConfig", "-b", site.address, "-k", "maxMessageSize", "-v", bytes);
-  await setLimit("updateBrokerConfig", "100000");
+  const acceptFrom = (name: string, timestampMs: number) => {
+    const change = ["-k", "startAcceptSendRequestTimeStamp", "-v", String(timestampMs)];
+    return session.admin(name, "updateBrokerConfig", "-b", site.address, ...change);
+  };
+  await acceptFrom("updateBrokerConfig", NEXT_CENTURY);
   await session.admin("changedBrokerConfig", "getBrokerConfig", "-b", site.address);
-  const large = { prefix: "large", count: 1, bytes: 200_000, compressOver: 10_000_000 };
-  await session.run("sendAboveLimit", "SendMany", large);
-  await setLimit("restoreBrokerConfig", "4194304");
-  await session.run("sendBelowLimit", "SendMany", large);
+  await session.run("sendTooEarly", "SendMany", { prefix: "early", count: 1 });
+  await acceptFrom("restoreBrokerConfig", 0);
+  await session.run("sendInTime", "SendMany", { prefix: "late", count: 1 });
 
   await session.admin("deleteSubGroup", "deleteSubGroup", "-c", CLUSTER, "-g", group, "-r", "true");
   await session.admin("configOfDeletedGroup", "getConsumerConfig", "-g", group);
@@ -453,9 +456,10 @@ const CHECKS: Check[] = [
         session.output("updateBrokerConfig"),
         new RegExp(`update broker config success, ${site.address}`),
       );
-      assert.equal(session.settings("changedBrokerConfig").maxMessageSize, "100000");
-      assert.match(session.result("sendAboveLimit").failure ?? "", /CODE: 13 /);
-      assert.equal(session.result("sendBelowLimit").failure, undefined);
+      const settings = session.settings("changedBrokerConfig");
+      assert.equal(settings.startAcceptSendRequestTimeStamp, String(NEXT_CENTURY));
+      assert.match(session.result("sendTooEarly").failure ?? "", /CODE: 1 /);
+      assert.equal(session.result("sendInTime").failure, undefined);
     },
   },
   {

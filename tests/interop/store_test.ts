@@ -217,6 +217,18 @@ async function oursFirst(version: ApacheVersion) {
   return { directory, filesOfOurs, theirs };
 }
 
+/** Ours writes and is killed, twice; ours reads. */
+async function oursOnly() {
+  const directory = await newDirectory("tested-twice");
+  await directory.with(underTest, "kill", async () => {
+    await directory.prepare();
+    await directory.write("one", 5);
+  });
+  await directory.with(underTest, "kill", () => directory.write("two", 4));
+  const ours = await directory.with(underTest, "stop", () => directory.look(["one", "two"]));
+  return { directory, ours };
+}
+
 interface FileCounts {
   readonly log: number;
   readonly queue: number;
@@ -238,12 +250,15 @@ const chains = new Map(VERSIONS.map((version) => [version, {
   oursFirst: lazily(() => oursFirst(version)),
 }]));
 
+const oursOnlyChain = lazily(oursOnly);
+
 /** All directories go through their steps at the same time: a JVM's start and stop are mostly waiting. */
 function startAll(): void {
   for (const chain of chains.values()) {
     chain.apacheFirst.get().catch(() => {});
     chain.oursFirst.get().catch(() => {});
   }
+  oursOnlyChain.get().catch(() => {});
 }
 
 const place = (fields: Readonly<Record<string, string>>) =>
@@ -360,9 +375,24 @@ for (const version of VERSIONS) {
   });
 }
 
+interopTest(
+  "store killed twice: we read, find and go on from all that was there",
+  { needs: ["5.4.0"] },
+  async () => {
+    startAll();
+    const { ours, directory } = await oursOnlyChain.get();
+    assertComplete(ours, directory.acknowledged);
+    assertFoundByKey(ours, ["one", "two"]);
+    assertResumed(ours, ["two-left 4"], "kill");
+    assertSettings(ours);
+    assertDelayed(ours, ["one", "two"]);
+  },
+);
+
 interopTest("the store tests' servers end when they are told to", { needs: VERSIONS }, async () => {
   const started = await world.started();
   if (!started) return;
+  await oursOnlyChain.started()?.catch(() => {});
   await Promise.allSettled([...chains.values()].flatMap((chain) => [
     chain.apacheFirst.started(),
     chain.oursFirst.started(),

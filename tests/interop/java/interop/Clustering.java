@@ -8,7 +8,7 @@ import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 
 /** Two concurrent consumers of one group; {@code model} is CLUSTERING or BROADCASTING. */
-public final class Clustering implements Scenario {
+public class Clustering implements Scenario {
     private final Set<String> seen = ConcurrentHashMap.newKeySet();
 
     @Override
@@ -28,10 +28,15 @@ public final class Clustering implements Scenario {
         Thread.sleep(500); // whoever gets more than its share does so now
     }
 
+    /** For variants of this scenario. */
+    protected void configure(DefaultMQPushConsumer consumer) {
+    }
+
     private DefaultMQPushConsumer consumer(Run run, String name) throws Exception {
         DefaultMQPushConsumer consumer = run.pushConsumer(run.group());
         var model = consumer.getMessageModel(); // the type has moved between the versions
         consumer.setMessageModel(Enum.valueOf(model.getDeclaringClass(), run.text("model")));
+        configure(consumer);
         consumer.subscribe(run.topic(), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             for (var message : messages) {

@@ -39,7 +39,10 @@ import org.apache.rocketmq.tools.command.MQAdminStartup;
 public final class Driver {
     private static final PrintStream LINES = System.out;
     private static final ExecutorService THREADS = Executors.newCachedThreadPool();
-    private static final ExecutorService ADMIN = Executors.newSingleThreadExecutor(); // its commands share statics
+    private static final ThreadGroup ADMIN_THREADS = new ThreadGroup("admin");
+    /** One thread, as mqadmin's commands share static state; what they start is in the same group. */
+    private static final ExecutorService ADMIN = Executors.newSingleThreadExecutor(
+        command -> new Thread(ADMIN_THREADS, command, "admin"));
     private static final Map<String, Run> RUNS = new ConcurrentHashMap<>();
     private static final ThreadLocal<OutputStream> CAPTURE = new ThreadLocal<>();
 
@@ -51,7 +54,7 @@ public final class Driver {
             boolean done = runScenario("0", args[0], parse(Arrays.asList(args).subList(1, args.length)));
             System.exit(done ? 0 : 1);
         }
-        hurryShutdowns();
+        hurryAdminShutdowns();
         print("0", "READY", Map.of());
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = input.readLine(); line != null; line = input.readLine()) {
@@ -74,26 +77,34 @@ public final class Driver {
     }
 
     /**
-     * A 5.x client that shuts down waits for its event thread, which sleeps up to three seconds in its queue and takes an
-     * interrupt for nothing but a reason to look again.
+     * A 5.x client that shuts down waits for its event thread, which sleeps up to three seconds in its queue; an
+     * interrupt makes it look again. Only mqadmin's own clients are hurried: another one's thread might be working.
      */
-    private static void hurryShutdowns() {
+    private static void hurryAdminShutdowns() {
         Thread thread = new Thread(() -> {
             while (true) {
-                Thread[] threads = new Thread[Thread.activeCount() + 64];
-                int count = Thread.enumerate(threads);
-                for (int i = 0; i < count; i++) {
-                    if (threads[i].getName().startsWith("NettyEventExecutor")) threads[i].interrupt();
+                Thread[] threads = new Thread[64];
+                int count = ADMIN_THREADS.enumerate(threads);
+                boolean shutsDown = false;
+                for (int i = 0; i < count; i++) shutsDown |= isIn(threads[i], "ServiceThread", "shutdown");
+                for (int i = 0; i < count && shutsDown; i++) {
+                    boolean sleeps = isIn(threads[i], "LinkedBlockingQueue", "poll");
+                    if (sleeps && threads[i].getName().startsWith("NettyEventExecutor")) threads[i].interrupt();
                 }
                 try {
-                    Thread.sleep(100);
+                    Thread.sleep(50);
                 } catch (InterruptedException e) {
                     return;
                 }
             }
-        }, "hurry-shutdowns");
+        }, "hurry-admin-shutdowns");
         thread.setDaemon(true);
         thread.start();
+    }
+
+    private static boolean isIn(Thread thread, String simpleClassName, String method) {
+        return Arrays.stream(thread.getStackTrace())
+            .anyMatch(frame -> frame.getClassName().endsWith('.' + simpleClassName) && frame.getMethodName().equals(method));
     }
 
     private static boolean runScenario(String id, String name, Map<String, String> args) {

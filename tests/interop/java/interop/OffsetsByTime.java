@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package interop;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
@@ -24,9 +26,13 @@ public final class OffsetsByTime implements Scenario {
         DefaultMQPullConsumer consumer = run.pullConsumer("g_" + run.topic());
         run.queues(consumer, run.topic());
         run.await("six messages", 10_000, () -> consumer.maxOffset(timed) == 6);
-        PullResult result = consumer.pull(timed, "*", 0, 32);
+        List<MessageExt> messages = new ArrayList<>();
+        while (messages.size() < 6) {
+            PullResult result = consumer.pull(timed, "*", messages.size(), 32);
+            messages.addAll(result.getMsgFoundList());
+        }
         long last = 0;
-        for (MessageExt message : result.getMsgFoundList()) {
+        for (MessageExt message : messages) {
             last = message.getStoreTimestamp();
             run.print("TIMED", "queueOffset", message.getQueueOffset(),
                 "atItsTime", consumer.searchOffset(timed, last), "justAfter", consumer.searchOffset(timed, last + 1));
@@ -35,7 +41,7 @@ public final class OffsetsByTime implements Scenario {
         run.value("inTheFuture", consumer.searchOffset(timed, last + 60_000));
         run.value("min", consumer.minOffset(timed));
         run.value("max", consumer.maxOffset(timed));
-        long first = result.getMsgFoundList().get(0).getStoreTimestamp();
+        long first = messages.get(0).getStoreTimestamp();
         run.value("earliestMinusFirst", consumer.earliestMsgStoreTime(timed) - first);
     }
 }

@@ -3,6 +3,7 @@ package interop;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageQueue;
 
@@ -23,7 +24,11 @@ public final class PullStates implements Scenario {
         run.await("three messages", 10_000, () -> consumer.maxOffset(queue) == 3);
         print(run, "atEnd", consumer.pull(queue, "*", 3, 32));
         print(run, "beyondEnd", consumer.pull(queue, "*", 100, 32));
-        print(run, "noTagMatches", consumer.pull(queue, "NoSuchTag", 0, 32));
+        PullResult noTagMatches = consumer.pull(queue, "NoSuchTag", 0, 32);
+        while (noTagMatches.getPullStatus() == PullStatus.NO_MATCHED_MSG && noTagMatches.getNextBeginOffset() < 3) {
+            noTagMatches = consumer.pull(queue, "NoSuchTag", noTagMatches.getNextBeginOffset(), 32);
+        }
+        print(run, "noTagMatches", noTagMatches);
         print(run, "one", consumer.pull(queue, "TagA", 1, 1));
     }
 

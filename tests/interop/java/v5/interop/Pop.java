@@ -13,13 +13,14 @@ import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageRequestMode;
 import org.apache.rocketmq.remoting.protocol.header.PopMessageRequestHeader;
-import org.apache.rocketmq.remoting.protocol.heartbeat.MessageModel;
 
-/** POP in three requests: the mode of a group, the assignment of its queues by the broker, and a pop itself. */
+/** POP in two requests: the mode of a group, and a pop itself. Meanwhile a consumer of the group pulls. */
 public final class Pop implements Scenario {
     private interface Request {
         void send() throws Exception;
     }
+
+    private volatile boolean received;
 
     @Override
     public void run(Run run) throws Exception {
@@ -27,10 +28,10 @@ public final class Pop implements Scenario {
         SendResult sent = run.producer().send(message);
         run.sent(sent, message);
         DefaultMQPushConsumer consumer = run.pushConsumer(run.group());
-        consumer.setClientRebalance(false);
         consumer.subscribe(run.topic(), "*");
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             messages.forEach(found -> run.received("consumer", found));
+            received = true;
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.start();
@@ -41,9 +42,8 @@ public final class Pop implements Scenario {
 
         attempt(run, "setMessageRequestMode", () -> api.setMessageRequestMode(
             address, run.topic(), run.group(), MessageRequestMode.POP, 0, 5000));
-        attempt(run, "queryAssignment", () -> api.queryAssignment(
-            address, run.topic(), run.group(), factory.getClientId(), "AVG", MessageModel.CLUSTERING, 5000));
         attempt(run, "pop", () -> pop(run, api, brokerName, address));
+        run.await("the message by pulling", 20_000, () -> received);
     }
 
     private static void pop(Run run, MQClientAPIImpl api, String brokerName, String address) throws Exception {
