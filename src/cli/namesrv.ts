@@ -61,17 +61,42 @@ export async function runNameServer(
 ): Promise<NameServer> {
   const nameServer = await listening(configuration);
   configuration.onChange((settings) => nameServer.applySettings(settings));
+  const lookup = await listeningForLookups(configuration.settings, nameServer.port).catch(async (error) => {
+    await nameServer.stop();
+    throw error;
+  });
   print(`The Name Server boot success. serializeType=JSON, address ${nameServer.address}\n`);
-  return nameServer;
+  if (lookup === undefined) return nameServer;
+  const stop = async () => {
+    await lookup.stop();
+    await nameServer.stop();
+  };
+  return { ...nameServer, stop };
+}
+
+/** The HTTP server that tells clients the name servers; undefined where none is wanted. */
+async function listeningForLookups(settings: NameServerSettings, ownPort: number) {
+  const { bindAddress, nsaddrHttpPort } = settings;
+  if (nsaddrHttpPort === 0) return undefined;
+  // loaded only here: most name servers have no HTTP port, and start sooner without it
+  const { httpApp } = await import("../http/app.ts");
+  const { listenHttp } = await import("../http/listen.ts");
+  const { nameServerList } = await import("../http/name_servers.ts");
+  const app = httpApp({ nameServers: nameServerList(settings, ownPort) });
+  return await orInUse(listenHttp(app, bindAddress, nsaddrHttpPort), `${bindAddress}:${nsaddrHttpPort}`);
+}
+
+async function orInUse<T>(listening: Promise<T>, address: string): Promise<T> {
+  try {
+    return await listening;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
+    throw new Error(`the name server can't listen on ${address}: the port is in use`, { cause: error });
+  }
 }
 
 async function listening(configuration: Configuration<NameServerSettings>): Promise<NameServer> {
   const { settings } = configuration;
-  try {
-    return await startNameServer(settings, { config: liveConfig(configuration) });
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== "EADDRINUSE") throw error;
-    const address = `${settings.bindAddress}:${settings.listenPort}`;
-    throw new Error(`the name server can't listen on ${address}: the port is in use`, { cause: error });
-  }
+  const address = `${settings.bindAddress}:${settings.listenPort}`;
+  return await orInUse(startNameServer(settings, { config: liveConfig(configuration) }), address);
 }

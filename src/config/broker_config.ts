@@ -20,7 +20,7 @@ import {
 import { flushArea, flushKeys } from "./keys/flushing.ts";
 import { formerArea, formerKeys } from "./keys/former.ts";
 import { identityArea, identityKeys } from "./keys/identity.ts";
-import { nameServerFileKeys, nameServerKeys } from "./keys/name_server.ts";
+import { nameServerFileKeys, nameServerKeys, nameServerLookupKeys } from "./keys/name_server.ts";
 import { networkArea, networkKeys, portAbove } from "./keys/network.ts";
 import { observationArea, observationKeys } from "./keys/observation.ts";
 import { popArea, popKeys } from "./keys/pop.ts";
@@ -120,7 +120,7 @@ const brokerRole: Role<typeof brokerKeys> = {
   keys: brokerKeys,
   foreign: {
     title: "name servers",
-    names: Object.keys({ ...nameServerKeys, ...nameServerFileKeys }).filter((name) =>
+    names: Object.keys({ ...nameServerKeys, ...nameServerFileKeys, ...nameServerLookupKeys }).filter((name) =>
       !Object.hasOwn(brokerKeys, name)
     ),
   },

@@ -9,6 +9,8 @@ import {
   nameServerFileArea,
   nameServerFileKeys,
   nameServerKeys,
+  nameServerLookupArea,
+  nameServerLookupKeys,
   nameServerNetworkArea,
   nameServerNetworkKeys,
 } from "./keys/name_server.ts";
@@ -23,6 +25,7 @@ export const nameServerAreas: readonly Area[] = [
   nameServerNetworkArea,
   nameServerArea,
   nameServerFileArea,
+  nameServerLookupArea,
   tlsArea,
   controllerArea,
 ];
@@ -31,6 +34,7 @@ export const nameServerRoleKeys = {
   ...nameServerNetworkKeys,
   ...nameServerKeys,
   ...nameServerFileKeys,
+  ...nameServerLookupKeys,
   ...tlsKeys,
   ...controllerKeys,
 };
@@ -99,5 +103,7 @@ export function nameServerSettings(values: NameServerValues): NameServerSettings
     deleteTopicsByRegistration: values.deleteTopicWithBrokerRegistration,
     actingMaster: values.supportActingMaster,
     notifyMinBrokerIdChanged: values.notifyMinBrokerIdChanged,
+    nsaddrHttpPort: values.nsaddrHttpPort,
+    nsaddrHttpAddresses: values.nsaddrHttpAddresses,
   };
 }

@@ -32,4 +32,8 @@ export interface NameServerSettings {
   readonly actingMaster: boolean;
   /** `notifyMinBrokerIdChanged`: brokers are told when the lowest id of their name changes. */
   readonly notifyMinBrokerIdChanged: boolean;
+  /** `nsaddrHttpPort`: where clients are told the name servers over HTTP; 0: nowhere. */
+  readonly nsaddrHttpPort: number;
+  /** `nsaddrHttpAddresses` as `host:port` items; empty: this name server. */
+  readonly nsaddrHttpAddresses: readonly string[];
 }

@@ -30,6 +30,8 @@ test("without a file everything has Apache's default", () => {
     deleteTopicsByRegistration: false,
     actingMaster: false,
     notifyMinBrokerIdChanged: false,
+    nsaddrHttpPort: 0,
+    nsaddrHttpAddresses: [],
   });
   assert.deepEqual(warnings, []);
 });

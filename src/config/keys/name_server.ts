@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { join } from "node:path";
 import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
-import { count, flag, long, nameList, path, port, seconds, text } from "../kinds.ts";
+import { count, flag, long, nameList, nameServers, path, port, seconds, text } from "../kinds.ts";
 import { nettyKeys } from "./network.ts";
 
 export const nameServerKeys = {
@@ -94,6 +94,20 @@ export const nameServerFileKeys = {
   ),
 } satisfies KeyTable;
 
+/** Ours: with Apache a web server of the operator's own answers clients that look name servers up. */
+export const nameServerLookupKeys = {
+  nsaddrHttpPort: acts(
+    port(),
+    0,
+    "Port of an HTTP server that tells clients the name servers at /rocketmq/nsaddr, and /health; 0: none.",
+  ),
+  nsaddrHttpAddresses: acts(
+    nameServers(),
+    "",
+    "The list that it tells; empty: this name server, at the address at which the client came in.",
+  ),
+} satisfies KeyTable;
+
 export const nameServerNetworkKeys = {
   listenPort: acts(port(), 9876, "Port for brokers and clients."),
   ...nettyKeys,
@@ -115,4 +129,12 @@ export const nameServerNetworkArea: Area = {
   title: "Network",
   about: "Port and address. The keys of Netty's threads and buffers are known but mean nothing here.",
   keys: nameServerNetworkKeys,
+};
+
+export const nameServerLookupArea: Area = {
+  title: "Lookup over HTTP",
+  about:
+    "For clients without a list of name servers: they ask http://jmenv.tbsite.net:8080/rocketmq/nsaddr, or the host that " +
+    "rocketmq.namesrv.domain names. These keys are not Apache's.",
+  keys: nameServerLookupKeys,
 };
