@@ -88,11 +88,14 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
   return [
     ...sendHandlers({ ...sends, hasLocks, clock, clusterName, published: parts.published }),
     ...sendBackHandlers(sends),
-    ...pullHandlers({
-      ...{ store, topics, groups, offsets, hold, statistics, clock, settings },
-      online: (group) => clients.consumerGroup(group),
-      parseSubscription: Subscription.parse,
-    }),
+    ...timedReads(
+      parts,
+      pullHandlers({
+        ...{ store, topics, groups, offsets, hold, statistics, clock, settings },
+        online: (group) => clients.consumerGroup(group),
+        parseSubscription: Subscription.parse,
+      }),
+    ),
     ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
   ];
 }
@@ -191,7 +194,6 @@ function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {
     ...parts,
     storeDirectory,
     commitLogDirectory,
-    getTimeMaxMs: () => 0,
     acceptSendsFromMs: () => parts.settings().acceptSendsFromMs,
     delayProgress: () => parts.delay.progress(),
   });
@@ -208,4 +210,16 @@ function timed({ durability, putTimes, clock }: BrokerParts) {
       });
     },
   };
+}
+
+/** Counts how long reads keep the event loop. */
+function timedReads({ statistics, clock }: BrokerParts, handlers: [number, Handler][]): [number, Handler][] {
+  return handlers.map(([code, handler]) => [code, (request) => {
+    const startMs = clock.monotonicMs();
+    try {
+      return handler(request);
+    } finally {
+      statistics.onGetTime(clock.monotonicMs() - startMs);
+    }
+  }]);
 }

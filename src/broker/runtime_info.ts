@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../base/clock.ts";
 import { CURRENT_VERSION, versionName } from "../protocol/version.ts";
 import type { PutTimes } from "./put_times.ts";
 import type { Rates, Triple } from "./rates.ts";
 import type { Statistics } from "./statistics.ts";
+
+const logger = getLogger(["rmq", "broker"]);
 
 /** What is asked of the store. */
 export interface RuntimeStore {
@@ -21,8 +24,6 @@ export interface RuntimeInfoOptions {
   statistics: Statistics;
   rates: { rates(): Rates };
   putTimes: PutTimes;
-  /** The longest read since start. */
-  getTimeMaxMs: () => number;
   store: RuntimeStore;
   storeDirectory: string;
   commitLogDirectory: string;
@@ -98,7 +99,7 @@ function addPuts(set: Setter, options: RuntimeInfoOptions): void {
   set("putMessageDistributeTime", putTimes.distribution());
   set("putLatency99", putTimes.percentile99Ms.toFixed(2));
   set("putLatency999", putTimes.percentile999Ms.toFixed(2));
-  set("getMessageEntireTimeMax", Math.floor(options.getTimeMaxMs()));
+  set("getMessageEntireTimeMax", Math.floor(statistics.getTimeMaxMs));
 }
 
 function addRates(set: Setter, rates: Rates): void {
@@ -121,7 +122,7 @@ function addTotals(set: Setter, statistics: Statistics): void {
   set("msgGetTotalTodayNow", now.got);
 }
 
-/** Ratios are fractions; -1 where the disk can't be asked. */
+/** Ratios are fractions; where the disk can't be asked, they are -1 and its capacity is left out. */
 function addDisks(set: Setter, options: RuntimeInfoOptions): void {
   let commitLogRatio = -1;
   let consumeQueueRatio = -1;
@@ -131,8 +132,8 @@ function addDisks(set: Setter, options: RuntimeInfoOptions): void {
     consumeQueueRatio = Math.ceil(use.consumeQueuePercent) / 100;
     const { totalBytes, usableBytes } = options.space(options.storeDirectory);
     set("commitLogDirCapacity", `Total : ${bytesText(totalBytes)}, Free : ${bytesText(usableBytes)}.`);
-  } catch {
-    set("commitLogDirCapacity", "unknown");
+  } catch (error) {
+    logger.warn("the disk can't be asked how full it is: {error}", { error });
   }
   set(`commitLogDiskRatio_${options.commitLogDirectory}`, commitLogRatio);
   set("commitLogDiskRatio", commitLogRatio);

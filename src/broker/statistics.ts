@@ -26,6 +26,8 @@ export class Statistics {
   /** Reads that found something, and that found nothing. */
   getFoundTimes = 0;
   getMissTimes = 0;
+  /** The longest that serving a read has taken. */
+  getTimeMaxMs = 0;
   readonly startedAtMs: number;
   readonly #clock: Clock;
   readonly #isSystemTopic: (topic: string) => boolean;
@@ -84,6 +86,11 @@ export class Statistics {
   /** A read found nothing. */
   onGetMiss(): void {
     this.getMissTimes++;
+  }
+
+  /** A read was served in so long a time, whatever came of it. */
+  onGetTime(ms: number): void {
+    if (ms > this.getTimeMaxMs) this.getTimeMaxMs = ms;
   }
 
   /** A group gave a message of `topic` back to be tried again. */
