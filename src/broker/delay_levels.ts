@@ -7,17 +7,18 @@ import { appendProperty, encodeProperties, Property, removeProperty } from "../p
 import { SCHEDULE_TOPIC } from "../store/queue_tags.ts";
 import type { MessageDraft } from "../store/types.ts";
 
-/** The level that a message asks for; 0 for none, or where it is no number. */
+/** The level that a message asks for; 0 for none, NaN where it is not what Java reads as an int. */
 export function delayLevelOf(properties: ReadonlyMap<string, string>): number {
   const text = properties.get(Property.DELAY);
-  if (text === undefined || !/^[+-]?[0-9]{1,9}$/.test(text)) return 0;
-  return Number(text);
+  if (text === undefined) return 0;
+  const level = /^[+-]?[0-9]+$/.test(text) ? Number(text) : NaN;
+  return level === (level | 0) ? level : NaN;
 }
 
 /** The draft as it is stored: one with a level goes to the schedule topic, the rest as it is. */
 export function withDelay(draft: MessageDraft, levelCount: number): MessageDraft {
   const level = Math.min(delayLevelOf(draft.propertyMap), levelCount);
-  if (level <= 0) return draft;
+  if (!(level > 0)) return draft;
   const propertyMap = new Map(draft.propertyMap);
   for (const name of TIMER_REQUESTS) propertyMap.delete(name);
   propertyMap.set(Property.DELAY, String(level));

@@ -19,7 +19,8 @@ export function requireBuiltKind(
   reconsumeTimes: number,
   properties: ReadonlyMap<string, string>,
 ): void {
-  const isRetry = reconsumeTimes > 0 && delayLevelOf(properties) > 0;
+  const delayLevel = delayLevelOf(properties);
+  const isRetry = reconsumeTimes > 0 && delayLevel > 0;
   const isHalf = !isRetry && isTrue(properties.get(Property.TRANSACTION_PREPARED));
   const transaction = sysFlag & TRANSACTION_MASK;
   if (isHalf || (transaction !== 0 && !isRetry)) {
@@ -34,7 +35,8 @@ export function requireBuiltKind(
   if (properties.has(Property.INNER_NUM) || (sysFlag & (SysFlag.INNER_BATCH | SysFlag.NEED_UNWRAP)) !== 0) {
     throw illegal("inner batches are not built yet");
   }
-  if (delayLevelOf(properties) > 0) return;
+  if (Number.isNaN(delayLevel)) throw illegal("its property DELAY is no delay level");
+  if (delayLevel > 0) return;
   const timer = TIMER_REQUESTS.find((name) => properties.has(name));
   if (timer !== undefined) {
     throw illegal(`${timer}: delivery at any time is not built yet; use a delay level (property DELAY)`);
@@ -45,6 +47,11 @@ function isTrue(value: string | undefined): boolean {
   return value !== undefined && value.toLowerCase() === "true";
 }
 
-function illegal(remark: string): RemotingError {
+/** @throws RemotingError MESSAGE_ILLEGAL: the parts of a batch share one queue and are stored as they are */
+export function requireNoDelay(properties: ReadonlyMap<string, string>): void {
+  if (delayLevelOf(properties) > 0) throw illegal("a batch can't be delayed");
+}
+
+export function illegal(remark: string): RemotingError {
   return new RemotingError(ResponseCode.MESSAGE_ILLEGAL, `the message is illegal: ${remark}`);
 }

@@ -18,11 +18,12 @@ import { ResponseCode } from "../../protocol/response_code.ts";
 import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 import type { Fields } from "../../protocol/header.ts";
 import type { Response } from "../../remoting/command.ts";
+import { errorResponse } from "../../remoting/dispatch.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
-import { delayLevelOf, withDelay } from "../delay_levels.ts";
-import { requireBuiltKind } from "../draft_rules.ts";
+import { withDelay } from "../delay_levels.ts";
+import { illegal, requireBuiltKind, requireNoDelay } from "../draft_rules.ts";
 import type { Outcome } from "../durability.ts";
 import { asRemotingError, sendAnswer } from "../put_outcome.ts";
 import {
@@ -68,6 +69,7 @@ export interface SendOptions {
 export interface SendSettings {
   readonly brokerPermission: number;
   readonly acceptSendsFromMs: number;
+  readonly maxMessageBytes: number;
   readonly regionId: string;
   readonly traceOn: boolean;
 }
@@ -107,10 +109,7 @@ class Sender {
       else this.#sendOne(request, send);
       return LATER;
     } catch (error) {
-      const told = asRemotingError(error);
-      this.#options.statistics.onRefused();
-      if (!(told instanceof RemotingError)) throw told;
-      return { code: told.code, remark: told.remark, fields: this.#commonFields() };
+      return this.#refusal(errorResponse(asRemotingError(error), request));
     }
   }
 
@@ -135,17 +134,23 @@ class Sender {
   #sendBatch(request: Request, send: SendRequest): void {
     const body = requireBody(request);
     const { topic } = send;
+    const { maxMessageBytes } = this.#options.settings();
+    if (body.length > maxMessageBytes) {
+      throw illegal(`the batch has ${body.length} bytes, at most ${maxMessageBytes} are allowed`);
+    }
     if (topic.length > MAX_BATCH_TOPIC_LENGTH) {
+      requireTopicName(topic);
       throw illegal(`the topic of a batch is longer than ${MAX_BATCH_TOPIC_LENGTH} characters`);
     }
     if (isRetryTopic(topic)) throw illegal("a batch can't be sent to a retry topic");
     const { queueId, isNewTopic } = this.#checkTarget(send);
     const outer = parseProperties(send.properties);
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, outer);
-    if (delayLevelOf(outer) > 0) throw illegal("a batch can't be delayed");
+    requireNoDelay(outer);
     const drafts = decodeBatch(body).map((part) => {
       const propertyMap = parseProperties(part.properties);
       requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
+      requireNoDelay(propertyMap);
       const draft = this.#plainDraft(request, send, queueId, part.body, part.properties, propertyMap);
       draft.flag = part.flag;
       return draft;
@@ -171,9 +176,14 @@ class Sender {
   ): void {
     const stored: Response = { code: ResponseCode.SUCCESS, fields };
     this.#options.durability.when(endOffset, mayWait, (outcome) => {
+      if (outcome instanceof Error) {
+        request.respond(this.#refusal(sendAnswer(outcome, stored)));
+        return;
+      }
       const answer = outcome === "STORED" ? stored : sendAnswer(outcome, stored);
-      if (isNewTopic) void this.#options.published().then(() => request.respond(answer));
-      else request.respond(answer);
+      const respond = () => request.respond(answer);
+      if (isNewTopic) void this.#options.published().then(respond, respond);
+      else respond();
     });
   }
 
@@ -300,6 +310,12 @@ class Sender {
     };
   }
 
+  /** What a sender is told of a message that is not stored. */
+  #refusal({ code, remark }: Response): Response {
+    this.#options.statistics.onRefused();
+    return { code, remark, fields: this.#commonFields() };
+  }
+
   #commonFields(): Fields {
     const { regionId, traceOn } = this.#options.settings();
     return { MSG_REGION: regionId, TRACE_ON: String(traceOn) };
@@ -319,8 +335,4 @@ function mayWait(properties: ReadonlyMap<string, string>): boolean {
 function requireBody(request: Request): Uint8Array {
   if (request.body !== null) return request.body;
   throw new RemotingError(ResponseCode.SYSTEM_ERROR, "the message has no body");
-}
-
-function illegal(remark: string): RemotingError {
-  return new RemotingError(ResponseCode.MESSAGE_ILLEGAL, `the message is illegal: ${remark}`);
 }
