@@ -10,6 +10,7 @@
  * The 40 bytes lie within one sector, so a power cut leaves the old or the new ones.
  */
 import { Buffer } from "node:buffer";
+import { dirname } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { readLong, writeLong } from "../protocol/record.ts";
 import type { Files, StoreFile } from "./files.ts";
@@ -48,6 +49,7 @@ export class Checkpoint {
     const isThere = files.stat(path) !== undefined;
     const file = isThere ? files.open(path) : files.create(path, FILE_BYTES);
     if (file.sizeBytes() < FILE_BYTES) file.truncate(FILE_BYTES);
+    if (!isThere) files.syncDirectory(dirname(path));
     const bytes = Buffer.alloc(40);
     file.readAt(bytes, 0);
     const values = {} as CheckpointValues;

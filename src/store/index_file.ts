@@ -104,8 +104,10 @@ export class IndexFile {
     return this.#count > this.#durableCount;
   }
 
-  /** Makes the slots again from the entries, as after a crash those on disk are of different times. */
-  repairSlots(): void {
+  /** After a crash: makes the slots again from the entries, as those on disk are of different times. */
+  repair(): void {
+    // The header was read, but may be in the page cache only.
+    this.#durableCount = 0;
     const slots = this.#makeSlots();
     const onDisk = Buffer.allocUnsafe(RUN_PAGES * PAGE_BYTES);
     for (let at = 0; at < slots.length; at += onDisk.length) {

@@ -228,7 +228,7 @@ export class MessageIndex implements KeyIndex {
     // Of a new file in which nothing was durable yet, the one before may not have been complete.
     while (this.#files.at(-1)?.isEmpty) this.#remove(this.#files.pop()!);
     const last = this.#files.at(-1);
-    if (!isClean) last?.repairSlots();
+    if (!isClean) last?.repair();
     this.#endPhysicalOffset = last?.endPhysicalOffset ?? 0;
   }
 

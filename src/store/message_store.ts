@@ -132,8 +132,10 @@ export class MessageStore {
       fileBytes: options.commitLogFileBytes,
       files,
       open: this.#open,
+      unsyncedDirectories: isClean ? [] : [options.commitLogDirectory],
     });
     this.#queues = new QueueTable({
+      isClean,
       directory: directory.consumeQueue,
       fileBytes: options.consumeQueueFileBytes,
       files,

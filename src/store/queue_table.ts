@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { ConsumeQueue } from "./consume_queue.ts";
 import type { Files } from "./files.ts";
@@ -15,9 +15,14 @@ export class QueueTable {
   readonly fileBytes: number;
   #files: Files;
   #open: OpenFiles;
+  #isClean: boolean;
   #topics = new Map<string, Map<number, ConsumeQueue>>();
 
-  constructor(options: { directory: string; fileBytes: number; files: Files; open: OpenFiles }) {
+  /** `isClean`: whether the last process that had the store ended it properly. */
+  constructor(
+    options: { directory: string; fileBytes: number; files: Files; open: OpenFiles; isClean: boolean },
+  ) {
+    this.#isClean = options.isClean;
     this.directory = options.directory;
     this.fileBytes = options.fileBytes;
     this.#files = options.files;
@@ -60,6 +65,7 @@ export class QueueTable {
         fileBytes: this.fileBytes,
         files: this.#files,
         open: this.#open,
+        unsyncedDirectories: this.#isClean ? [] : [this.directory, dirname(directory), directory],
       });
       queue = new ConsumeQueue(topic, queueId, segments);
       queues.set(queueId, queue);

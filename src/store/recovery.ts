@@ -55,6 +55,8 @@ export function recover(options: RecoveryOptions): Recovered {
   const end = scanLog(log, startOffset, options.checkBodyCrc, redo);
   report(log, end, isClean, startOffset);
   if (end.reason !== "END") log.truncate(end.endOffset);
+  // A process that was killed may have left in the page cache what counts as flushed from now on.
+  if (!isClean) log.syncFrom(startOffset);
   for (const queue of queues.all()) {
     if (queue.lastPhysicalEnd() > end.endOffset) queue.recover(end.endOffset, false);
     queue.correctMinOffset(log.minOffset);
@@ -99,9 +101,17 @@ function enqueue(queues: QueueTable, topic: string, frame: RecordFrame, tagsCode
   queue.put(frame.queueOffset, frame.physicalOffset, frame.totalBytes, tagsCode);
 }
 
-/** No log: fine for a new store; queues that hold something point to a log that is elsewhere. */
-function recoverEmpty({ log, queues }: RecoveryOptions): Recovered {
+/**
+ * No log: fine for a new store, or where a power cut came before the first flush. Otherwise queues that hold
+ * something point to a log that is elsewhere.
+ */
+function recoverEmpty({ log, queues, isClean, durableTimestampMs }: RecoveryOptions): Recovered {
+  const wasNeverFlushed = !isClean && durableTimestampMs <= 0;
   for (const queue of queues.all()) {
+    if (wasNeverFlushed) {
+      queue.destroy();
+      continue;
+    }
     queue.recover(Number.MAX_SAFE_INTEGER, true);
     if (queue.maxOffset > queue.minOffset) {
       throw new StoreCorruptError(

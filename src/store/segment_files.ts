@@ -10,6 +10,15 @@ const logger = getLogger(["rmq", "store"]);
 
 const NAME = /^[0-9]{20}$/;
 
+export interface SegmentFilesOptions {
+  directory: string;
+  fileBytes: number;
+  files: Files;
+  open: OpenFiles;
+  /** After an unclean stop: directories whose names (of these files, or above them) may not be durable yet. */
+  unsyncedDirectories?: readonly string[];
+}
+
 /**
  * A byte sequence kept in files of one size, each named by the offset of its first byte (20 digits), as
  * Apache keeps CommitLog and ConsumeQueue. The files are consecutive: `minOffset` to `endOffset` without a
@@ -24,10 +33,11 @@ export class SegmentFiles {
   #startOffset = 0;
   #count = 0;
   /** Directories that hold names which a power cut may take away. */
-  #unsyncedDirectories = new Set<string>();
+  #unsyncedDirectories: Set<string>;
 
-  private constructor(options: { directory: string; fileBytes: number; files: Files; open: OpenFiles }) {
+  private constructor(options: SegmentFilesOptions) {
     this.directory = options.directory;
+    this.#unsyncedDirectories = new Set(options.unsyncedDirectories);
     this.fileBytes = options.fileBytes;
     this.#files = options.files;
     this.#open = options.open;
@@ -38,9 +48,7 @@ export class SegmentFiles {
    * cut) is extended; empty ones at the end, of which only the names had become durable, are removed.
    * @throws StoreCorruptError for a file that has no place in the sequence
    */
-  static load(
-    options: { directory: string; fileBytes: number; files: Files; open: OpenFiles },
-  ): SegmentFiles {
+  static load(options: SegmentFilesOptions): SegmentFiles {
     const segments = new SegmentFiles(options);
     segments.#load();
     return segments;
@@ -120,6 +128,18 @@ export class SegmentFiles {
   /** Makes the data of the file that holds `offset` durable, and its name. */
   async sync(offset: number): Promise<void> {
     await this.#open.sync(this.path(this.startOf(offset)));
+    this.#syncNames();
+  }
+
+  /** Makes everything from `offset` on durable, blocking. */
+  syncFrom(offset: number): void {
+    for (let start = this.startOf(offset); this.has(start); start += this.fileBytes) {
+      this.file(start).syncNow();
+    }
+    this.#syncNames();
+  }
+
+  #syncNames(): void {
     for (const directory of this.#unsyncedDirectories) {
       // Gone where the queue was deleted meanwhile.
       if (this.#files.stat(directory) !== undefined) this.#files.syncDirectory(directory);
