@@ -24,7 +24,7 @@ import { ConsumerOffsets } from "./consumer_offsets.ts";
 import { DelayDelivery } from "./delay_delivery.ts";
 import { Durability } from "./durability.ts";
 import { Groups } from "./groups.ts";
-import { type BrokerParts, handlerTable } from "./handler_table.ts";
+import { handlerTable } from "./handler_table.ts";
 import type { LiveConfig } from "./handlers/admin_config.ts";
 import { PullHold } from "./hold.ts";
 import { startHousekeeping } from "./housekeeping.ts";
@@ -83,7 +83,8 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
 async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<RunningBroker> {
   const { files = diskFiles, clock = systemClock } = options;
   const settings = options.settings();
-  const advertised = await resolveHost(settings.advertisedHost, settings.listenPort);
+  let port = settings.listenPort;
+  const advertised = await resolveHost(settings.advertisedHost, () => port);
   const inMemoryBytes = totalmem() * IN_MEMORY_RATIO;
   const store = await MessageStore.open({
     ...settings,
@@ -123,11 +124,27 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   });
   undo.push(() => delay.stop());
 
-  const parts: BrokerParts = {
+  const addressNow = () => formatAddress({ host: settings.advertisedHost, port });
+  const client = new RemotingClient({ clock });
+  undo.push(() => client.close());
+  const registration = new Registration({
+    ...settings,
+    clock,
+    brokerAddress: addressNow,
+    haAddress: formatAddress({ host: settings.haAdvertisedHost, port: settings.haListenPort }),
+    nameServers: settings.nameServerAddresses,
+    topics,
+    brokerPermission: () => options.settings().brokerPermission,
+    connect: (nameServer) => client.connection(nameServer),
+    onOrderTopics: (names) => topics.markOrdered(names),
+  });
+  topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
+
+  const dispatch = new Dispatch(handlerTable({
     ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, delay },
     ...counters,
     storeHost: advertised,
-    address: formatAddress(advertised),
+    address: addressNow,
     settings: options.settings,
     config: options.config,
     configBlackList: options.configBlackList,
@@ -138,45 +155,30 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     },
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
-  };
-  const dispatch = new Dispatch(handlerTable(parts));
-  const server = await listen(settings, settings.listenPort, dispatch, clock);
+  }));
+  const server = await listen(settings, port, dispatch, clock);
   undo.push(() => server.close());
+  port = server.port;
   if (settings.vipListenPort > 0) {
     const vip = await listen(settings, settings.vipListenPort, dispatch.without(...NOT_ON_VIP_PORT), clock);
     undo.push(() => vip.close());
   }
   undo.push(() => hold.stop());
-
-  const address = formatAddress({ host: settings.advertisedHost, port: server.port });
-  const client = new RemotingClient({ clock });
-  undo.push(() => client.close());
-  const registration = new Registration({
-    ...settings,
-    clock,
-    brokerAddress: address,
-    haAddress: formatAddress({ host: settings.haAdvertisedHost, port: settings.haListenPort }),
-    nameServers: settings.nameServerAddresses,
-    topics,
-    brokerPermission: () => options.settings().brokerPermission,
-    connect: (nameServer) => client.connection(nameServer),
-    onOrderTopics: (names) => topics.markOrdered(names),
-  });
-  topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
   undo.push(() => registration.stop());
   await Promise.race([registration.start(), waited(clock, FIRST_REGISTRATION_MS)]);
   if (settings.nameServerLookupUrl !== undefined) {
     const onFound = (addresses: readonly string[]) => registration.setNameServers(addresses);
-    const lookup = new NameServerLookup({ url: settings.nameServerLookupUrl, clock, onFound });
-    undo.push(() => lookup.stop());
-    await lookup.start();
+    const found = new NameServerLookup({ url: settings.nameServerLookupUrl, clock, onFound });
+    undo.push(() => found.stop());
+    await found.start();
   }
   delay.start();
+  const address = addressNow();
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });
   return {
     name: settings.brokerName,
     address,
-    port: server.port,
+    port,
     async stop() {
       for (const step of undo.splice(0).reverse()) await step();
     },
@@ -214,13 +216,24 @@ async function listen(
   }
 }
 
-/** Messages carry the address as bytes, so a host name is resolved once. */
-async function resolveHost(host: string, port: number): Promise<HostAddress> {
+/** Messages carry the address as bytes, so a host name is resolved once. The port is known when we listen. */
+async function resolveHost(host: string, port: () => number): Promise<HostAddress> {
+  const found = await addressOf(host);
+  return {
+    host: found.host,
+    ip: found.ip,
+    get port() {
+      return port();
+    },
+  };
+}
+
+async function addressOf(host: string): Promise<HostAddress> {
   try {
-    return hostAddress(host, port);
+    return hostAddress(host, 0);
   } catch {
     try {
-      return hostAddress((await lookup(host, { family: 4 })).address, port);
+      return hostAddress((await lookup(host, { family: 4 })).address, 0);
     } catch (error) {
       throw new Error(`brokerIP1=${host} is neither an address nor a name that resolves`, { cause: error });
     }

@@ -56,7 +56,7 @@ export interface BrokerParts {
   putTimes: PutTimes;
   storeHost: HostAddress;
   /** `host:port` that clients are given. */
-  address: string;
+  address: () => string;
   settings: () => BrokerSettings;
   config: LiveConfig;
   configBlackList: readonly string[];

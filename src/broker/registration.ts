@@ -33,7 +33,7 @@ export interface RegistrationOptions {
   brokerName: string;
   brokerId: number;
   /** `host:port` that clients are given, and slaves. */
-  brokerAddress: string;
+  brokerAddress: () => string;
   haAddress: string;
   nameServers: readonly string[];
   registerIntervalMs: number;
@@ -205,7 +205,7 @@ export class Registration {
       code: RequestCode.REGISTER_BROKER,
       fields: registerBrokerRequest.encode({
         brokerName,
-        brokerAddr: brokerAddress,
+        brokerAddr: brokerAddress(),
         clusterName,
         haServerAddr: haAddress,
         brokerId,
@@ -266,7 +266,7 @@ export class Registration {
 
   #identity(): { brokerName: string; brokerAddr: string; clusterName: string; brokerId: number } {
     const { brokerName, brokerAddress, clusterName, brokerId } = this.#options;
-    return { brokerName, brokerAddr: brokerAddress, clusterName, brokerId };
+    return { brokerName, brokerAddr: brokerAddress(), clusterName, brokerId };
   }
 
   /** What the broker may not do, none of its topics may. */

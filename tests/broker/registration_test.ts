@@ -67,7 +67,7 @@ function broker(given: Partial<RegistrationOptions> = {}) {
     clusterName: "C",
     brokerName: "b",
     brokerId: 0,
-    brokerAddress: "10.0.0.1:10911",
+    brokerAddress: () => "10.0.0.1:10911",
     haAddress: "10.0.0.2:10912",
     nameServers: ["n1:9876"],
     registerIntervalMs: 30_000,

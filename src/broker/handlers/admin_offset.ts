@@ -43,7 +43,7 @@ export interface AdminOffsetOptions {
   clock: Clock;
   brokerName: string;
   /** `host:port` that clients are given. */
-  brokerAddress: string;
+  brokerAddress: () => string;
   topics: { get(topic: string): TopicConfig | undefined };
   groupNames: () => Iterable<string>;
   offsets: AdminOffsets;
@@ -117,7 +117,7 @@ class OffsetAdmin {
       }
     }
     const { brokerAddress } = this.#options;
-    const body = encodeConsumeStatsList({ brokerAddr: brokerAddress, groups, totalDiff, totalInflightDiff });
+    const body = encodeConsumeStatsList({ brokerAddr: brokerAddress(), groups, totalDiff, totalInflightDiff });
     return { code: ResponseCode.SUCCESS, body };
   }
 
@@ -131,7 +131,7 @@ class OffsetAdmin {
   topicsOfGroup(request: Request): Response {
     const { group } = groupRequest.decode(request.fields);
     const { offsets, brokerAddress } = this.#options;
-    const body = encodeTopicList({ brokerAddr: brokerAddress, topicList: offsets.topicsOf(group) });
+    const body = encodeTopicList({ brokerAddr: brokerAddress(), topicList: offsets.topicsOf(group) });
     return { code: ResponseCode.SUCCESS, body };
   }
 

@@ -59,7 +59,7 @@ function started() {
     ...adminOffsetHandlers({
       clock,
       brokerName: "b",
-      brokerAddress: "10.0.0.1:10911",
+      brokerAddress: () => "10.0.0.1:10911",
       topics,
       groupNames: () => ["G", "H"],
       offsets,
