@@ -12,7 +12,7 @@ export interface ScanEnd {
   /** Of the last good record; 0 without any. */
   storeTimestampMs: number;
   /** What stands at `endOffset`; "END" where the files end, "ZEROS" where nothing was written. */
-  reason: "END" | "ZEROS" | "TRUNCATED" | "NO_MAGIC" | "LENGTHS" | "BODY_CRC" | "MISPLACED";
+  reason: "END" | "ZEROS" | "TRUNCATED" | "NO_MAGIC" | "LENGTHS" | "BODY_CRC" | "MISPLACED" | "TORN";
 }
 
 /**
@@ -56,6 +56,7 @@ export function scanLog(
         const reason = typeof frame !== "string" ? "MISPLACED" : isZero(bytes, at) ? "ZEROS" : frame;
         return { endOffset: offset + at, storeTimestampMs, reason };
       }
+      if (isTorn(frame, bytes)) return { endOffset: offset + at, storeTimestampMs, reason: "TORN" };
       onRecord(frame, bytes);
       storeTimestampMs = frame.storeTimestampMs;
       at += frame.totalBytes;
@@ -80,4 +81,12 @@ function isZero(bytes: Buffer, at: number): boolean {
   const end = Math.min(bytes.length, at + BLANK_BYTES);
   for (let i = at; i < end; i++) if (bytes[i] !== 0) return false;
   return true;
+}
+
+/**
+ * Whether the record's end never reached the disk. Lengths and the checksum of the body show that elsewhere;
+ * properties have no checksum, but whoever writes them ends them with a separator, never with a zero.
+ */
+function isTorn({ propertiesAt, propertiesBytes }: RecordFrame, bytes: Buffer): boolean {
+  return propertiesBytes > 0 && bytes[propertiesAt + propertiesBytes - 1] === 0;
 }

@@ -39,7 +39,7 @@ class Life {
   sent = new Map<string, Sent[]>();
   /** Bodies of messages that did not survive a death. */
   lost = new Set<string>();
-  files = new MemoryFiles({ sectorBytes: 64 });
+  files = new MemoryFiles({ sectorBytes: 512 });
   nowMs = 1_700_000_000_000;
   number = 0;
 
