@@ -12,7 +12,7 @@ import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
-/** Assigns two queues by hand and seeks in one of them. */
+/** Assigns two queues by hand, reads them, and goes back to offset 2 in the first of them. */
 public final class LitePullAssign implements Scenario {
     @Override
     public void run(Run run) throws Exception {
@@ -30,19 +30,25 @@ public final class LitePullAssign implements Scenario {
         run.value("fetchedQueues", queues.size());
         List<MessageQueue> mine = List.of(all.get(1), all.get(2));
         consumer.assign(mine);
-        long begin = 2;
-        consumer.seek(mine.get(0), begin);
-        run.value("seekQueueId", mine.get(0).getQueueId());
-        run.value("seekOffset", begin);
-        run.value("otherQueueId", mine.get(1).getQueueId());
+        poll(run, consumer, "assigned", countOf(consumer, mine.get(0), 0) + countOf(consumer, mine.get(1), 0));
+        consumer.seek(mine.get(0), 2);
+        run.value("assignedQueueIds", mine.get(0).getQueueId() + " " + mine.get(1).getQueueId());
+        poll(run, consumer, "sought", countOf(consumer, mine.get(0), 2));
+    }
+
+    private static long countOf(DefaultLitePullConsumer consumer, MessageQueue queue, long from) throws Exception {
+        return consumer.offsetForTimestamp(queue, System.currentTimeMillis() + 60_000) - from;
+    }
+
+    private static void poll(Run run, DefaultLitePullConsumer consumer, String name, long expected) throws Exception {
         Set<String> seen = new HashSet<>();
-        run.await("the messages of two queues", 30_000, () -> {
+        run.await(expected + " messages, " + name, 30_000, () -> {
             for (MessageExt message : consumer.poll(200)) {
-                run.received("assigned", message);
+                run.received(name, message);
                 seen.add(message.getMsgId());
             }
-            return seen.size() >= run.number("expect", 6);
+            return seen.size() >= expected;
         });
-        for (MessageExt message : consumer.poll(500)) run.received("assigned", message);
+        for (MessageExt message : consumer.poll(500)) run.received(name, message);
     }
 }

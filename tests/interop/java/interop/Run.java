@@ -133,6 +133,7 @@ public final class Run implements AutoCloseable {
         client.setNamesrvAddr(namesrv());
         client.setInstanceName("interop-" + id + "-" + INSTANCES.incrementAndGet());
         client.setPollNameServerInterval(1000);
+        client.setHeartbeatBrokerInterval(5000); // a first one that got lost is a matter of seconds
         client.setPersistConsumerOffsetInterval(500);
         return client;
     }
