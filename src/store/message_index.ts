@@ -165,8 +165,8 @@ export class MessageIndex implements KeyIndex {
 
   /** A file is durable before the next one says so of itself. */
   async #flushAll(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
     for (const file of [...this.#files]) {
-      if (this.#failure !== undefined) throw this.#failure;
       if (!file.isUnflushed) continue;
       await this.#flushFile(file);
       if (file.isFull && !file.isUnflushed) file.releaseMemory();

@@ -154,7 +154,7 @@ test("an impossible header is refused, each field by itself", () => {
 });
 
 test("slots on disk never name entries that the header does not count", () => {
-  const shape = { slotCount: 40_000, entryCount: 50_000 };
+  const shape = { slotCount: 400_000, entryCount: 50_000 };
   const random = new SeededRandom(3);
   const files = newFiles();
   const file = IndexFile.create(files, PATH, shape, undefined);
