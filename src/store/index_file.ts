@@ -117,7 +117,7 @@ export class IndexFile {
       );
       for (let page = 0; page < bytes; page += PAGE_BYTES) {
         const end = Math.min(page + PAGE_BYTES, bytes);
-        const isSame = onDisk.compare(slots, at + page, at + end, page, end) === 0;
+        const isSame = onDisk.subarray(page, end).equals(slots.subarray(at + page, at + end));
         if (!isSame) this.#dirtyPages![(at + page) / PAGE_BYTES] = 1;
       }
     }
@@ -263,7 +263,7 @@ export class IndexFile {
       this.endPhysicalOffset,
     ];
     return values.every((value) => value >= 0 && Number.isSafeInteger(value)) &&
-      this.endTimestampMs >= this.beginTimestampMs && this.endPhysicalOffset >= this.beginPhysicalOffset &&
+      this.endPhysicalOffset >= this.beginPhysicalOffset &&
       this.#usedSlots >= 0 && this.#count <= this.#shape.entryCount;
   }
 

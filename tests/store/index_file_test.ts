@@ -130,7 +130,7 @@ test("an impossible header is refused, each field by itself", () => {
   const impossible: [number, bigint | number][] = [
     [0, -1n],
     [0, 2n ** 60n],
-    [8, 1n],
+    [8, -1n],
     [16, -1n],
     [24, 1n],
     [24, 2n ** 62n],
@@ -182,6 +182,32 @@ test("slots on disk never name entries that the header does not count", () => {
     }
     copy.close();
   }
+});
+
+test("repair() finds what differs on disk wherever it is in a large table", () => {
+  const shape = { slotCount: 200_000, entryCount: 1000 };
+  const files = newFiles();
+  const file = IndexFile.create(files, PATH, shape, undefined);
+  for (let offset = 0; offset < 500; offset++) file.put(offset * 401, offset, 1_700_000_000_000);
+  flush(file);
+  file.close();
+  const before = files.read(PATH);
+  for (const slot of [0, 65_535, 65_536, 131_072, 199_999]) {
+    files.damage(PATH, SLOTS_AT + slot * 4, Uint8Array.of(0, 0, 3, 0xe7));
+  }
+  const opened = IndexFile.open(files, PATH, shape)!;
+  opened.repair();
+  flush(opened);
+  assert.deepEqual(files.read(PATH), before);
+});
+
+test("a file of a time when the clock was set back is opened", () => {
+  const files = newFiles();
+  const file = IndexFile.create(files, PATH, SHAPE, undefined);
+  file.put(1, 100, 1_700_000_000_000);
+  file.put(1, 200, 1_600_000_000_000);
+  flush(file);
+  assert.deepEqual(find(IndexFile.open(files, PATH, SHAPE)!, 1), [200, 100]);
 });
 
 test("repair() makes slots and their number of the entries that the header counts", () => {
