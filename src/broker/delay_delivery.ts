@@ -18,8 +18,8 @@ import type { JsonFile } from "./json_file.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
-/** The longest wait before a queue is looked at again; delivery times are judged by the wall clock. */
-const MAX_WAIT_MS = 100;
+/** How often the queues are looked at; delivery times are judged by the wall clock. */
+const LOOK_INTERVAL_MS = 100;
 /** Copies of one level on their way to the disk at the same time. */
 const MAX_UNDER_WAY = 1024;
 
@@ -67,10 +67,10 @@ export class DelayDelivery {
 
   start(): void {
     const { clock, delayOffsetFlushIntervalMs } = this.#options;
-    for (const level of this.#levels) {
-      this.#timers.push(clock.every(Math.min(MAX_WAIT_MS, level.delayMs), () => level.deliverDue()));
-    }
-    this.#timers.push(clock.every(delayOffsetFlushIntervalMs, () => this.persist()));
+    this.#timers.push(
+      clock.every(LOOK_INTERVAL_MS, () => this.#levels.forEach((level) => level.deliverDue())),
+      clock.every(delayOffsetFlushIntervalMs, () => this.persist()),
+    );
   }
 
   /** Stops and keeps the progress. */
