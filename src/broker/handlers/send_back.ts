@@ -102,11 +102,12 @@ function retry(
   group: GroupConfig,
 ): MessageDraft {
   const topic = retryTopicOf(back.group);
-  const queueCount = group.retryQueueNums;
-  makeTopic(options, topic, queueCount, back.unitMode);
+  const config = makeTopic(options, topic, group.retryQueueNums, back.unitMode);
   const level = back.delayLevel === 0 ? FIRST_RETRY_LEVEL + message.reconsumeTimes : back.delayLevel;
   const propertyMap = propertiesOf(options, message);
   propertyMap.set(Property.DELAY, String(level));
+  // The group may have been given more queues since the topic was made; consumers read those of the topic.
+  const queueCount = Math.max(1, Math.min(group.retryQueueNums, config.readQueueNums));
   const queueId = Math.floor(Math.random() * queueCount);
   return withDelay(copyOf(options, message, topic, queueId, propertyMap), options.delayLevelCount);
 }
@@ -119,13 +120,19 @@ function deadLetter(options: SendBackOptions, back: SendBackRequest, message: Me
   return copyOf(options, message, topic, 0, propertyMap);
 }
 
-function makeTopic(options: SendBackOptions, topic: string, queueCount: number, unitMode: boolean): void {
+function makeTopic(
+  options: SendBackOptions,
+  topic: string,
+  queueCount: number,
+  unitMode: boolean,
+): TopicConfig {
   const topicSysFlag = unitMode ? TopicSysFlag.UNIT_SUB : 0;
   const config = options.topics.createForSendBack(topic, { queueCount, perm: READ_WRITE, topicSysFlag });
   if (config === undefined) throw new RemotingError(ResponseCode.SYSTEM_ERROR, `topic[${topic}] not exist`);
   if (!isWritable(config.perm)) {
     throw new RemotingError(ResponseCode.NO_PERMISSION, `the topic[${topic}] sending message is forbidden`);
   }
+  return config;
 }
 
 /** The message's properties, with the topic and id that it had first. */
