@@ -12,12 +12,15 @@
 import { Buffer } from "node:buffer";
 import { dirname } from "node:path";
 import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../base/clock.ts";
 import { readLong, writeLong } from "../protocol/record.ts";
 import type { Files, StoreFile } from "./files.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
 const FILE_BYTES = 4096;
+/** Clocks may have been set back by so much. */
+const DAY_MS = 86_400_000;
 
 export interface CheckpointValues {
   physicMsgTimestampMs: number;
@@ -44,8 +47,11 @@ export class Checkpoint {
     this.#values = values;
   }
 
-  /** Opens or creates the file. Values that can't be are taken as 0: recovery then looks at more of the log. */
-  static open(files: Files, path: string): Checkpoint {
+  /**
+   * Opens or creates the file. Values that can't be, such as times to come, are taken as 0: recovery then looks
+   * at more of the log.
+   */
+  static open(files: Files, path: string, clock: Clock): Checkpoint {
     const isThere = files.stat(path) !== undefined;
     const file = isThere ? files.open(path) : files.create(path, FILE_BYTES);
     if (file.sizeBytes() < FILE_BYTES) file.truncate(FILE_BYTES);
@@ -55,7 +61,8 @@ export class Checkpoint {
     const values = {} as CheckpointValues;
     for (const [name, at] of PLACES) {
       const value = readLong(bytes, at);
-      const isPlausible = Number.isSafeInteger(value) && value >= 0;
+      const latest = name.endsWith("TimestampMs") ? clock.nowMs() + DAY_MS : Number.MAX_SAFE_INTEGER;
+      const isPlausible = value >= 0 && value <= latest;
       if (!isPlausible) logger.warn("{path}: {name} can't be {value}; taken as 0", { path, name, value });
       values[name] = isPlausible ? value : 0;
     }

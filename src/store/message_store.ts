@@ -142,7 +142,7 @@ export class MessageStore {
       open: this.#open,
     });
     this.#queues.load();
-    this.#checkpoint = Checkpoint.open(files, directory.checkpoint);
+    this.#checkpoint = Checkpoint.open(files, directory.checkpoint, options.clock);
     const { physicMsgTimestampMs, logicsMsgTimestampMs, indexMsgTimestampMs } = this.#checkpoint.values;
     if (options.messageIndex) {
       this.#index = MessageIndex.open({

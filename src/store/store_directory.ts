@@ -7,31 +7,10 @@
  */
 import { join } from "node:path";
 import { pid } from "node:process";
-import { getLogger } from "@logtape/logtape";
 import { type FileLock, lockFile } from "../base/runtime/file_lock.ts";
 import type { Files } from "./files.ts";
 import { makeDurableDirectory } from "./make_directory.ts";
-import { StoreCorruptError } from "./types.ts";
-
-const logger = getLogger(["rmq", "store"]);
-
-/** Parts of Apache's stores that hold messages or metadata which we would not see. */
-const NOT_BUILT: readonly (readonly [path: string, what: string])[] = [
-  ["batchconsumequeue", "queues of inner batches (queue.type=BatchCQ)"],
-  ["consumequeue_ext", "extended queues (enableConsumeQueueExt)"],
-  ["consumequeue_r", "queues in RocksDB (storeType=defaultRocksDB)"],
-  ["kvStore", "a POP store in RocksDB (popConsumerKVServiceEnable)"],
-  ["config/topics", "topics in RocksDB (configManagerVersion=v2 or storeType=defaultRocksDB)"],
-  ["config/subscriptionGroups", "subscription groups in RocksDB"],
-  ["config/consumerOffsets", "consumer offsets in RocksDB"],
-  ["config/rdb", "metadata in RocksDB (configManagerVersion=v2)"],
-];
-
-/** Parts whose messages stay where they are: said, so that nobody waits for them. */
-const LEFT_ALONE: readonly (readonly [path: string, what: string])[] = [
-  ["timerlog", "messages with a delivery time (TIMER_…) that are still to come are not delivered"],
-  ["compaction", "compaction topics are served from the CommitLog, uncompacted"],
-];
+import { refuseWhatIsNotBuilt, warnOfWhatIsLeftAlone } from "./store_contents.ts";
 
 export interface StoreDirectoryOptions {
   files: Files;
@@ -56,6 +35,7 @@ export class StoreDirectory {
     const lock = files.isOnDisk ? await lockFile(join(storeDirectory, "lock")) : undefined;
     try {
       refuseWhatIsNotBuilt(files, storeDirectory);
+      warnOfWhatIsLeftAlone(files, storeDirectory);
       return new StoreDirectory(options, lock);
     } catch (error) {
       lock?.release();
@@ -100,20 +80,5 @@ export class StoreDirectory {
   release(): void {
     this.#lock?.release();
     this.#lock = undefined;
-  }
-}
-
-function refuseWhatIsNotBuilt(files: Files, directory: string): void {
-  for (const [path, what] of NOT_BUILT) {
-    if (files.list(join(directory, path)).length === 0) continue;
-    throw new StoreCorruptError(
-      join(directory, path),
-      `the store holds ${what}, which this broker can't serve yet; nothing was changed`,
-    );
-  }
-  for (const [path, what] of LEFT_ALONE) {
-    if (files.list(join(directory, path)).length > 0) {
-      logger.warn("{path}: {what}", { path: join(directory, path), what });
-    }
   }
 }
