@@ -3,7 +3,7 @@
  * Messages with a delay level wait in `SCHEDULE_TOPIC_XXXX`, one queue per level; where they belong is kept in
  * their properties. [RMQ HookUtils.handleScheduleMessage, ScheduleMessageService]
  */
-import { appendProperty, encodeProperties, Property, removeProperty } from "../protocol/properties.ts";
+import { encodeProperties, Property } from "../protocol/properties.ts";
 import { SCHEDULE_TOPIC } from "../store/queue_tags.ts";
 import type { MessageDraft } from "../store/types.ts";
 
@@ -39,8 +39,3 @@ export const TIMER_REQUESTS: readonly string[] = [
   Property.TIMER_DELAY_MS,
   Property.TIMER_DELIVER_MS,
 ];
-
-/** `text` with the property set, whatever it was before. */
-export function setProperty(text: string, name: string, value: string): string {
-  return appendProperty(removeProperty(text, name), name, value);
-}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { requireBuiltKind, requireNoDelay } from "../../src/broker/draft_rules.ts";
+import { RemotingError } from "../../src/remoting/remoting_error.ts";
+
+interface Kind {
+  properties?: Record<string, string>;
+  sysFlag?: number;
+  reconsumeTimes?: number;
+}
+
+/** 0 where the message is taken. */
+function codeFor({ properties = {}, sysFlag = 0, reconsumeTimes = 0 }: Kind): number {
+  try {
+    requireBuiltKind(sysFlag, reconsumeTimes, new Map(Object.entries(properties)));
+    return 0;
+  } catch (error) {
+    assert.ok(error instanceof RemotingError);
+    return error.code;
+  }
+}
+
+describe("requireBuiltKind()", () => {
+  test("takes plain and delayed messages, compressed or with hosts of any kind", () => {
+    for (const sysFlag of [0, 0x1, 0x2, 0x10, 0x20, 0x100, 0x701]) assert.equal(codeFor({ sysFlag }), 0);
+    assert.equal(codeFor({ properties: { DELAY: "3", TAGS: "a", TRAN_MSG: "false" } }), 0);
+  });
+
+  test("refuses half messages with NO_PERMISSION", () => {
+    for (const TRAN_MSG of ["true", "True", "TRUE"]) assert.equal(codeFor({ properties: { TRAN_MSG } }), 16);
+    for (const sysFlag of [4, 8, 12, 0x14]) assert.equal(codeFor({ sysFlag }), 16);
+  });
+
+  test("takes a message of a transaction as a retry only with a delay and a count of tries", () => {
+    const retry = { properties: { TRAN_MSG: "true", DELAY: "3" }, sysFlag: 8, reconsumeTimes: 1 };
+    assert.equal(codeFor(retry), 0);
+    assert.equal(codeFor({ ...retry, reconsumeTimes: 0 }), 16);
+    assert.equal(codeFor({ ...retry, properties: { TRAN_MSG: "true" } }), 16);
+    assert.equal(codeFor({ ...retry, properties: { TRAN_MSG: "true", DELAY: "0" } }), 16);
+  });
+
+  test("refuses delivery times, several queues and inner batches with MESSAGE_ILLEGAL", () => {
+    for (
+      const name of [
+        "TIMER_DELAY_SEC",
+        "TIMER_DELAY_MS",
+        "TIMER_DELIVER_MS",
+        "INNER_MULTI_DISPATCH",
+        "INNER_NUM",
+      ]
+    ) {
+      assert.equal(codeFor({ properties: { [name]: "1" } }), 13, name);
+    }
+    for (const sysFlag of [0x40, 0x80]) assert.equal(codeFor({ sysFlag }), 13);
+  });
+
+  test("lets a delay level go before a delivery time, as Apache does", () => {
+    assert.equal(codeFor({ properties: { TIMER_DELAY_SEC: "1", DELAY: "1" } }), 0);
+    assert.equal(codeFor({ properties: { TIMER_DELAY_SEC: "1", DELAY: "0" } }), 13);
+  });
+
+  test("refuses a delay level that is no number with MESSAGE_ILLEGAL", () => {
+    assert.equal(codeFor({ properties: { DELAY: "soon" } }), 13);
+  });
+});
+
+test("requireNoDelay() refuses delay levels above 0", () => {
+  const check = (DELAY: string) => requireNoDelay(new Map([["DELAY", DELAY]]));
+  check("0");
+  check("-1");
+  requireNoDelay(new Map());
+  assert.throws(() => check("1"), RemotingError);
+});
