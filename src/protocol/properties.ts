@@ -57,8 +57,12 @@ export function encodeProperties(properties: Iterable<readonly [string, string]>
 
 /** `text` with one more property at its end. */
 export function appendProperty(text: string, name: string, value: string): string {
-  const separator = text === "" || text.endsWith(ITEM_END) ? "" : ITEM_END;
-  return text + separator + name + NAME_END + value + ITEM_END;
+  return joinProperties(text, name + NAME_END + value + ITEM_END);
+}
+
+/** Two property strings as one. */
+export function joinProperties(text: string, more: string): string {
+  return text === "" || text.charCodeAt(text.length - 1) === 2 ? text + more : text + ITEM_END + more;
 }
 
 /** `text` without the property `name`. */

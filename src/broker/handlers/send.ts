@@ -9,6 +9,7 @@ import { createUniqueKey, offsetMessageId } from "../../protocol/message_id.ts";
 import {
   appendProperty,
   encodeProperties,
+  joinProperties,
   parseProperties,
   Property,
   removeProperty,
@@ -96,8 +97,19 @@ export function sendHandlers(options: SendOptions): [number, Handler][] {
   ];
 }
 
+/** What the broker says of itself in every message. */
+interface Stamp {
+  settings: SendSettings;
+  properties: readonly [string, string][];
+  text: string;
+}
+
+/** Set by the broker, or meant for none but the one who read the message before. */
+const NOT_FROM_SENDERS = [Property.POP_CK, Property.MSG_REGION, Property.TRACE_ON, Property.CLUSTER];
+
 class Sender {
   #options: SendOptions;
+  #stamp: Stamp | undefined;
 
   constructor(options: SendOptions) {
     this.#options = options;
@@ -269,21 +281,30 @@ class Sender {
     body: Uint8Array,
     propertyMap: Map<string, string>,
   ): MessageDraft {
-    const { regionId, traceOn } = this.#options.settings();
     let { properties } = send;
-    const set = (name: string, value: string) => {
-      if (propertyMap.has(name)) properties = removeProperty(properties, name);
-      properties = appendProperty(properties, name, value);
-      propertyMap.set(name, value);
-    };
-    if (propertyMap.delete(Property.POP_CK)) properties = removeProperty(properties, Property.POP_CK);
-    set(Property.MSG_REGION, regionId);
-    set(Property.TRACE_ON, String(traceOn));
-    if (!propertyMap.has(Property.UNIQ_KEY)) {
-      set(Property.UNIQ_KEY, createUniqueKey(this.#options.storeHost.ip, this.#options.clock.nowMs()));
+    for (const name of NOT_FROM_SENDERS) {
+      if (propertyMap.delete(name)) properties = removeProperty(properties, name);
     }
-    set(Property.CLUSTER, this.#options.clusterName);
+    const stamp = this.#stampOf(this.#options.settings());
+    for (const [name, value] of stamp.properties) propertyMap.set(name, value);
+    properties = joinProperties(properties, stamp.text);
+    if (!propertyMap.has(Property.UNIQ_KEY)) {
+      const key = createUniqueKey(this.#options.storeHost.ip, this.#options.clock.nowMs());
+      propertyMap.set(Property.UNIQ_KEY, key);
+      properties = appendProperty(properties, Property.UNIQ_KEY, key);
+    }
     return this.#plainDraft(request, send, queueId, body, properties, propertyMap);
+  }
+
+  /** The same for all messages until the settings change. */
+  #stampOf(settings: SendSettings): Stamp {
+    if (this.#stamp?.settings === settings) return this.#stamp;
+    const properties: [string, string][] = [
+      [Property.MSG_REGION, settings.regionId],
+      [Property.TRACE_ON, String(settings.traceOn)],
+      [Property.CLUSTER, this.#options.clusterName],
+    ];
+    return this.#stamp = { settings, properties, text: encodeProperties(properties) };
   }
 
   #plainDraft(
