@@ -123,6 +123,30 @@ export class IndexFile {
     }
   }
 
+  /** Forgets the entries of messages from `physicalOffset` on. */
+  cutAt(physicalOffset: number): void {
+    this.#writePending();
+    let low = 1;
+    let high = this.#count;
+    const entry = Buffer.alloc(ENTRY_BYTES);
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      this.#file.readAt(entry, this.#entryPosition(middle));
+      if (readLong(entry, 4) < physicalOffset) low = middle + 1;
+      else high = middle;
+    }
+    if (low === this.#count) return;
+    this.#count = this.#written = low;
+    this.endPhysicalOffset = this.beginPhysicalOffset;
+    this.endTimestampMs = this.beginTimestampMs;
+    if (low > 1) {
+      this.#file.readAt(entry, this.#entryPosition(low - 1));
+      this.endPhysicalOffset = readLong(entry, 4);
+      this.endTimestampMs += entry.readInt32BE(12) * 1000;
+    }
+    this.repair();
+  }
+
   /**
    * Adds an entry; the file must not be full. @param keyHash not negative
    * @throws what the disk says, when more entries wait in memory than may; then nothing was added

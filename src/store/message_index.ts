@@ -119,6 +119,18 @@ export class MessageIndex implements KeyIndex {
     return flushed;
   }
 
+  /** Forgets messages from `physicalOffset` on: the log ends there, and others will take their places. */
+  cutAt(physicalOffset: number): void {
+    if (this.#endPhysicalOffset < physicalOffset) return;
+    while (this.#files.length > 0) {
+      const file = this.#files.at(-1)!;
+      file.cutAt(physicalOffset);
+      if (!file.isEmpty) break;
+      this.#remove(this.#files.pop()!);
+    }
+    this.#endPhysicalOffset = this.#files.at(-1)?.endPhysicalOffset ?? 0;
+  }
+
   /** Deletes files that know no message from `minPhysicalOffset` on, but never the last one. */
   deleteBefore(minPhysicalOffset: number): void {
     while (this.#files.length > 1) {

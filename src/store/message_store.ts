@@ -170,6 +170,7 @@ export class MessageStore {
       checkBodyCrc: options.checkCrcOnRecover,
       delayLevelsMs: options.delayLevelsMs,
     });
+    this.#index?.cutAt(recovered.endOffset);
     for (const queue of this.#queues.all()) if (queue.isUnsynced) this.#dirtyQueues.add(queue);
     this.#log = new CommitLog(segments, recovered.endOffset);
     this.#lastStoreTimestampMs = recovered.storeTimestampMs;

@@ -170,6 +170,36 @@ test("a message that was indexed is not indexed again", () => {
   }
 });
 
+test("cutAt() forgets messages from there on, whatever files they are in, and others take their places", async () => {
+  for (const end of [0, 1, 50, 98, 99, 100, 197, 198, 230, 249, 250]) {
+    for (const isReopened of [false, true]) {
+      const setup = new Setup();
+      let index = setup.open();
+      fill(index, 0, 250);
+      if (isReopened) {
+        await index.close();
+        index = setup.open();
+      }
+      index.cutAt(end * 100);
+      assert.equal(index.lastUpdatePhysicalOffset, Math.max(0, end - 1) * 100);
+      assert.equal(index.lastUpdateTimestampMs > 0, end > 0);
+      assertFound(index, 0, end);
+      for (let offset = end; offset < 250; offset++) {
+        assert.deepEqual(all(index, "topic", `key${offset}`), [], `key${offset}`);
+        index.put("topic", `new${offset}`, undefined, offset * 100, START_MS + offset * 1000);
+      }
+      await index.close();
+      const next = setup.open();
+      assertFound(next, 0, end);
+      for (let offset = end; offset < 250; offset++) {
+        assert.deepEqual(all(next, "topic", `new${offset}`), [offset * 100]);
+      }
+      await next.close();
+      assert.deepEqual(setup.files.openPaths, []);
+    }
+  }
+});
+
 test("deleteBefore() removes files of which no message is left, but never the last one", async () => {
   const setup = new Setup();
   const index = setup.open();
