@@ -70,6 +70,9 @@ export async function startJava(
   await writeHome(options.home);
   const path = options.classes ? `${options.classes}${delimiter}${classPath(version)}` : classPath(version);
   const properties = {
+    // Whatever the locale of this machine: test data is in any script.
+    "file.encoding": "UTF-8",
+    "stdout.encoding": "UTF-8",
     "user.home": options.home,
     "rmq.logback.configurationFile": join(options.home, "conf", "quiet.xml"),
     "rocketmq.client.logRoot": join(options.home, "logs"),
@@ -94,6 +97,8 @@ export async function compileJava(
 ): Promise<void> {
   const args = [
     "-nowarn",
+    "-encoding",
+    "UTF-8",
     "-XDuseUnsharedTable=true",
     "-proc:none",
     "-d",

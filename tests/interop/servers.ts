@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Name servers and brokers of either make behind one face, so that every scenario can be run against `rmq` and against
- * the real Apache RocketMQ. INTEROP_SERVER (`rmq`, `apache-5.4.0`, `apache-4.9.7`) says which one is under test.
+ * the real Apache RocketMQ. INTEROP_SERVER (`rmq` or `apache-5.4.0`) says which one is under test.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -23,8 +23,8 @@ export function apacheVersionOf(make: Make): ApacheVersion | undefined {
 }
 
 function parseMake(text: string): Make {
-  if (text === "rmq" || text === "apache-5.4.0" || text === "apache-4.9.7") return text;
-  throw new Error(`INTEROP_SERVER is ${text}, and not one of rmq, apache-5.4.0, apache-4.9.7`);
+  if (text === "rmq" || text === "apache-5.4.0") return text;
+  throw new Error(`INTEROP_SERVER is ${text}, and neither rmq nor apache-5.4.0`);
 }
 
 /** A directory for one test file, removed at the end (INTEROP_KEEP=1 keeps it, for a look at logs and stores). */

@@ -18,6 +18,10 @@ const missing = new Map(
   await Promise.all(VERSIONS.map(async (version) => [version, await apacheMissing(version)] as const)),
 );
 
+for (const [version, reason] of missing) {
+  if (reason) console.warn(`interop tests that need Apache RocketMQ ${version} are skipped: ${reason}`);
+}
+
 export interface NeedsOptions {
   /** Apache versions (of clients, tools or servers) without which the test cannot run. */
   readonly needs: readonly ApacheVersion[];
