@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** PULL_MESSAGE (11) and LITE_PULL_MESSAGE (361). [RMQ PullMessageProcessor, DefaultPullMessageResultHandler] */
 import type { Clock } from "../../base/clock.ts";
-import { isTagExpression, type SubscriptionData } from "../../protocol/bodies/subscription_data.ts";
 import type { GroupConfig } from "../../protocol/bodies/subscription_group.ts";
 import { isReadable, type TopicConfig } from "../../protocol/bodies/topic_config.ts";
 import { type PullRequest, pullRequest, pullResponse } from "../../protocol/headers/pull.ts";
@@ -14,13 +13,18 @@ import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { GetLimits, GetResult, GetStatus } from "../../store/types.ts";
 import type { HeldPull } from "../hold.ts";
+import { requireTagExpression, type Subscription, type TagFilter } from "../subscription.ts";
+import { SYSTEM_GROUP_PREFIX } from "../topic_name.ts";
+
+/** Which messages of a topic a group wants. */
+type Wanted = Pick<Subscription, "expressionType" | "subVersion" | "filter">;
 
 /** A group whose members have sent heartbeats. */
 export interface PullingGroup {
   readonly isBroadcast: boolean;
   /** Its members pull by themselves, rather than have a client push to them. */
   readonly isActive: boolean;
-  subscription(topic: string): SubscriptionData | undefined;
+  subscription(topic: string): Wanted | undefined;
   hasConnection(connectionId: number): boolean;
 }
 
@@ -32,6 +36,8 @@ export interface PullOptions {
       offset: number,
       limits: GetLimits,
     ): GetResult | Promise<GetResult>;
+    minOffset(topic: string, queueId: number): number;
+    maxOffset(topic: string, queueId: number): number;
   };
   topics: { get(topic: string): TopicConfig | undefined };
   groups: {
@@ -40,11 +46,7 @@ export interface PullOptions {
   };
   online: (group: string) => PullingGroup | undefined;
   /** A subscription that comes with the request. @throws RemotingError SUBSCRIPTION_PARSE_FAILED */
-  parseSubscription: (
-    topic: string,
-    expression: string | undefined,
-    type: string | undefined,
-  ) => SubscriptionData;
+  parseSubscription: (topic: string, expression: string | undefined, type: string | undefined) => Wanted;
   offsets: {
     commit(group: string, topic: string, queueId: number, offset: number): void;
     notePulled(group: string, topic: string, queueId: number, offset: number): void;
@@ -72,6 +74,22 @@ const READ = 4;
 const MASTER_ID = 0;
 /** A client that asks to be held for longer is answered earlier; its own time-out comes long before. */
 const MAX_SUSPEND_MS = 120_000;
+/** No answer holds more messages, whatever a client asks for: the queue's entries are read for so many. */
+const MAX_MESSAGES = 10_000;
+
+/** Pull by themselves where others may not, beside those that begin with `CID_RMQ_SYS_`. [RMQ MixAll] */
+const SYSTEM_GROUPS: ReadonlySet<string> = new Set([
+  "DEFAULT_CONSUMER",
+  "TOOLS_CONSUMER",
+  "SCHEDULE_CONSUMER",
+  "FILTERSRV_CONSUMER",
+  "__MONITOR_CONSUMER",
+  "SELF_TEST_C_GROUP",
+  "CID_ONS-HTTP-PROXY",
+  "CID_ONSAPI_PERMISSION",
+  "CID_ONSAPI_OWNER",
+  "CID_ONSAPI_PULL",
+]);
 
 /** Which of the reasons for NO_PERMISSION it was. [RMQ ForbiddenType] */
 const Forbidden = { BROKER: 1, GROUP: 2, TOPIC: 3, BROADCAST: 4, SUBSCRIPTION: 5 } as const;
@@ -91,7 +109,7 @@ class Pull implements HeldPull {
   #header: PullRequest;
   #mayBeHeld: boolean;
   #deadlineMs = 0;
-  #matches: ((tagsCode: number) => boolean) | undefined;
+  #matches: TagFilter | undefined;
 
   constructor(options: PullOptions, request: Request, header: PullRequest) {
     this.#options = options;
@@ -128,14 +146,15 @@ class Pull implements HeldPull {
   serve(): void {
     try {
       const config = this.#checkTarget();
-      this.#matches = matcher(this.#subscription());
+      this.#matches = this.#subscription().filter;
       const { consumerGroup, topic, queueId, queueOffset, maxMsgNums } = this.#header;
       const reset = this.#options.offsets.takeReset(consumerGroup, topic, queueId);
       if (reset !== undefined) {
         this.#answerReset(config, reset);
         return;
       }
-      const limits: GetLimits = { maxCount: Math.max(1, maxMsgNums), matches: this.#matches };
+      const maxCount = Math.min(Math.max(1, maxMsgNums), MAX_MESSAGES);
+      const limits: GetLimits = { maxCount, matches: this.#matches };
       const result = this.#options.store.getMessages(topic, queueId, queueOffset, limits);
       if (result instanceof Promise) {
         result.then((result) => this.#answer(config, result)).catch((error) => this.#answerError(error));
@@ -193,17 +212,16 @@ class Pull implements HeldPull {
   }
 
   /** What the consumer wants: as the request says, or as its heartbeat did. */
-  #subscription(): SubscriptionData {
+  #subscription(): Wanted {
     const { consumerGroup, topic, sysFlag, expressionType } = this.#header;
-    let subscription: SubscriptionData;
+    let subscription: Wanted;
     if ((sysFlag & PullSysFlag.SUBSCRIPTION) !== 0) {
-      requireTags(expressionType);
       subscription = this.#options.parseSubscription(topic, this.#header.subscription, expressionType);
     } else {
       subscription = this.#registeredSubscription();
-      requireTags(subscription.expressionType);
+      requireTagExpression(subscription.expressionType);
     }
-    if (this.#options.settings().rejectPullConsumers) {
+    if (this.#options.settings().rejectPullConsumers && !isSystemGroup(consumerGroup)) {
       const group = this.#options.online(consumerGroup);
       if ((group === undefined || group.isActive) && !group?.hasConnection(this.connection.id)) {
         throw new RemotingError(
@@ -215,7 +233,7 @@ class Pull implements HeldPull {
     return subscription;
   }
 
-  #registeredSubscription(): SubscriptionData {
+  #registeredSubscription(): Wanted {
     const { consumerGroup, topic, subVersion } = this.#header;
     const group = this.#options.online(consumerGroup);
     if (group === undefined) {
@@ -270,7 +288,10 @@ class Pull implements HeldPull {
   }
 
   #answerReset(config: TopicConfig, offset: number): void {
-    const place = { nextBeginOffset: offset, minOffset: 0, maxOffset: 0 };
+    const { topic, queueId } = this.#header;
+    const { store } = this.#options;
+    const minOffset = store.minOffset(topic, queueId);
+    const place = { nextBeginOffset: offset, minOffset, maxOffset: store.maxOffset(topic, queueId) };
     this.request.respond(this.#response(ResponseCode.PULL_OFFSET_MOVED, config, "OFFSET_RESET", place));
   }
 
@@ -337,21 +358,6 @@ function codeOf(status: GetStatus, queueOffset: number): number {
   }
 }
 
-/** Undefined where every message is wanted. Tags are compared by hash; the client compares the text. */
-function matcher(subscription: SubscriptionData): ((tagsCode: number) => boolean) | undefined {
-  const { codeSet } = subscription;
-  if (subscription.subString === "*" || subscription.subString === "" || codeSet.length === 0) {
-    return undefined;
-  }
-  if (codeSet.length === 1) return (tagsCode) => tagsCode === codeSet[0];
-  const codes = new Set(codeSet);
-  return (tagsCode) => codes.has(tagsCode);
-}
-
-function requireTags(expressionType: string | undefined): void {
-  if (isTagExpression(expressionType)) return;
-  throw new RemotingError(
-    ResponseCode.SYSTEM_ERROR,
-    `The broker does not support consumer to filter message by ${expressionType}`,
-  );
+function isSystemGroup(group: string): boolean {
+  return SYSTEM_GROUPS.has(group) || group.startsWith(SYSTEM_GROUP_PREFIX);
 }
