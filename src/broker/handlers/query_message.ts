@@ -8,6 +8,7 @@ import {
 import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
+import { MAX_FRAME_BYTES } from "../../remoting/frame.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import type { Handler, Request } from "../../remoting/request.ts";
 
@@ -27,6 +28,9 @@ export interface QueryMessageOptions {
   /** For all queries. */
   indexQueryMaxCount: number;
 }
+
+/** Messages of one answer, which has to fit into a frame together with its header. */
+const MAX_ANSWER_BYTES = MAX_FRAME_BYTES - 4096;
 
 export function queryMessageHandlers(options: QueryMessageOptions): [number, Handler][] {
   return [
@@ -51,12 +55,23 @@ function handleQuery(options: QueryMessageOptions, request: Request): Response {
     indexLastUpdateTimestamp: found.lastUpdateTimestampMs,
     indexLastUpdatePhyoffset: found.lastUpdatePhysicalOffset,
   });
-  if (found.records.length > 0) return { code: ResponseCode.SUCCESS, fields, body: found.records };
+  const body = fitting(found.records);
+  if (body.length > 0) return { code: ResponseCode.SUCCESS, fields, body };
   return {
     code: ResponseCode.QUERY_NOT_FOUND,
     fields,
     remark: "can not find message, maybe time range not correct",
   };
+}
+
+/** The first records, as many as one answer can hold. */
+function fitting(records: readonly Uint8Array[]): readonly Uint8Array[] {
+  let bytes = 0;
+  for (const [index, record] of records.entries()) {
+    bytes += record.length;
+    if (bytes > MAX_ANSWER_BYTES) return records.slice(0, index);
+  }
+  return records;
 }
 
 function handleView(options: QueryMessageOptions, request: Request): Response {
