@@ -26,15 +26,29 @@ export type Given<O extends Options> = {
     : boolean;
 };
 
-/** Options only: no command takes anything else. @throws UsageError */
+/** Options only, as most commands take nothing else. @throws UsageError */
 export function parseOptions<const O extends Options>(options: O, args: readonly string[]): Given<O> {
+  return parseCommandLine(options, args, 0).given;
+}
+
+/** Options, and between them up to `maxOperands` texts that are none. @throws UsageError */
+export function parseCommandLine<const O extends Options>(
+  options: O,
+  args: readonly string[],
+  maxOperands: number,
+): { given: Given<O>; operands: string[] } {
+  const operands: string[] = [];
   const given: Record<string, string | boolean | string[] | undefined> = {};
   for (const [name, { value, multiple }] of Object.entries(options)) {
     given[name] = multiple ? [] : value === undefined ? false : undefined;
   }
   for (const token of tokensOf(options, args)) {
     if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") throw new UsageError(`${token.value} is not expected here.`);
+    if (token.kind === "positional") {
+      if (operands.length === maxOperands) throw new UsageError(`${token.value} is not expected here.`);
+      operands.push(token.value);
+      continue;
+    }
     const option = Object.hasOwn(options, token.name) ? options[token.name] : undefined;
     if (option === undefined) throw new UsageError(`${token.rawName} is no option of this command.`);
     if (option.value === undefined) {
@@ -49,7 +63,7 @@ export function parseOptions<const O extends Options>(options: O, args: readonly
     if (option.multiple) (given[token.name] as string[]).push(value);
     else given[token.name] = value;
   }
-  return given as Given<O>;
+  return { given: given as Given<O>, operands };
 }
 
 /** Lenient, because `parseArgs` would complain in its own words. */

@@ -9,7 +9,7 @@
  * The system does not tell who holds such a lock, so byte 1, which Java leaves alone, carries a POSIX lock that
  * does. Both end with the process.
  */
-import { closeSync, constants, openSync, readFileSync, realpathSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, realpathSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { type Fcntl, loadFcntl } from "./libc.ts";
@@ -96,8 +96,33 @@ export async function lockFile(path: string): Promise<FileLock> {
   };
 }
 
+/** A process that has a file. */
+export interface LockHolder {
+  /** 0 where the system does not tell, as for a process of another container. */
+  readonly pid: number;
+  readonly description: string;
+}
+
+/** Who has a store's file `lock`, without taking it or writing; undefined where nobody has. @throws an error of `node:fs` */
+export async function findLockHolder(path: string): Promise<LockHolder | undefined> {
+  if (!existsSync(path)) return undefined;
+  // Looked at before the file is opened, as above.
+  if (held.has(realpathSync(dirname(path)))) return { pid: process.pid, description: describe(process.pid) };
+  const fcntl = await loadFcntl();
+  const abi = abiOfPlatform();
+  const descriptor = openSync(path, constants.O_RDONLY);
+  try {
+    const holder = callFcntl(fcntl, abi, descriptor, abi.getLock, JAVA_BYTE);
+    if (holder === undefined || holder.type === abi.unlocked) return undefined;
+    const pid = pidOf(holder, () => callFcntl(fcntl, abi, descriptor, abi.getLock, PID_BYTE));
+    return { pid, description: describe(pid) };
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 function take(fcntl: Fcntl, descriptor: number, directory: string): void {
-  const abi = process.platform === "darwin" ? MACOS : LINUX;
+  const abi = abiOfPlatform();
   const call = (command: number, byte: number) => callFcntl(fcntl, abi, descriptor, command, byte);
   if (abi.setLockOfOpenFile !== undefined && call(abi.setLockOfOpenFile, JAVA_BYTE) !== undefined) {
     call(abi.setLock, PID_BYTE);
@@ -107,7 +132,7 @@ function take(fcntl: Fcntl, descriptor: number, directory: string): void {
   if (holder !== undefined && holder.type !== abi.unlocked) {
     throw new FileLockedError(
       `${directory} is in use by another broker (rmq or Apache RocketMQ), ` +
-        describe(holder.pid > 0 ? holder.pid : call(abi.getLock, PID_BYTE)?.pid ?? 0),
+        describe(pidOf(holder, () => call(abi.getLock, PID_BYTE))),
     );
   }
   // Nobody has it: a system without locks of open files.
@@ -116,6 +141,15 @@ function take(fcntl: Fcntl, descriptor: number, directory: string): void {
       `${directory}: its file system refuses to lock files, so a store can't be kept safe there`,
     );
   }
+}
+
+function abiOfPlatform(): Abi {
+  return process.platform === "darwin" ? MACOS : LINUX;
+}
+
+/** The system does not tell it for locks of open files; the lock on the other byte does. */
+function pidOf(holder: { pid: number }, ofPidByte: () => { pid: number } | undefined): number {
+  return holder.pid > 0 ? holder.pid : Math.max(0, ofPidByte()?.pid ?? 0);
 }
 
 /** One call for a write lock on one byte; undefined when the system refuses, else what it wrote into the struct. */

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Property } from "../../protocol/properties.ts";
+import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
+
+/** One queue that a message is in. */
+export interface QueueTarget {
+  readonly topic: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+}
+
+/** Light queues (`enableLmq`): each has one queue, of number 0, and shares the records of other topics. */
+const LIGHT_PREFIX = "%LMQ%";
+
+/** Whether a record of the log is in its queue: the halves of transactions written by old brokers are not. */
+export function isQueued(sysFlag: number): boolean {
+  const transaction = sysFlag & TRANSACTION_MASK;
+  return transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK;
+}
+
+/** Whether a record of the log is found by key. */
+export function isIndexed(sysFlag: number): boolean {
+  return (sysFlag & TRANSACTION_MASK) !== SysFlag.TRANSACTION_ROLLBACK;
+}
+
+/** Queues beside its own that a message is in, too. [RMQ LmqDispatch, MultiDispatchUtils] */
+export function furtherQueues(properties: ReadonlyMap<string, string>, queueId: number): QueueTarget[] {
+  const names = properties.get(Property.INNER_MULTI_DISPATCH)?.split(",");
+  const offsets = properties.get("INNER_MULTI_QUEUE_OFFSET")?.split(",");
+  if (names === undefined || offsets === undefined || names.length !== offsets.length) return [];
+  return names.map((topic, index) => ({
+    topic,
+    queueId: topic.startsWith(LIGHT_PREFIX) ? 0 : queueId,
+    queueOffset: Number(offsets[index]),
+  })).filter(({ topic, queueOffset }) =>
+    Number.isSafeInteger(queueOffset) && queueOffset >= 0 && isDirectory(topic)
+  );
+}
+
+/** Whether a topic's name can be one of a directory. */
+export function isDirectory(topic: string): boolean {
+  return topic !== "" && topic !== "." && topic !== ".." && !/[/\\\0]/.test(topic);
+}
+
+/** Why a property string is not `name \x01 value \x02 …`; undefined where it is. @param bytes the same, as stored */
+export function propertiesDefect(text: string, bytes: Uint8Array): string | undefined {
+  if (text.includes("\ufffd") && !isUtf8(bytes)) return "they are not UTF-8";
+  for (let from = 0; from < text.length;) {
+    let end = text.indexOf("\u0002", from);
+    if (end === -1) end = text.length;
+    if (end > from) {
+      const separator = text.indexOf("\u0001", from);
+      if (separator === -1 || separator > end) {
+        return `${JSON.stringify(text.slice(from, Math.min(end, from + 40)))} has no value`;
+      }
+      if (separator === from) return "one has no name";
+    }
+    from = end + 1;
+  }
+  return undefined;
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Holds one queue against the log. The log is walked once for all queues: each message finds its queue here, in the
+ * order of the queue, so that a few entries at a time are enough.
+ *
+ * Not everything that differs is wrong. A topic that was deleted leaves its messages in the log; one that was made
+ * again counts from 0 again, while the earlier messages are still there. A queue may lack its last entries while a
+ * broker runs or after it was killed; entries of expired messages stay until their file is deleted.
+ */
+import type { FindingPlace, Findings } from "./findings.ts";
+import type { QueueView } from "./queue_view.ts";
+
+/** How the last process left the store, or that one has it now. */
+export type StoreState = "clean" | "unclean" | "in use";
+
+/** What decides how differences are judged; known when the log's end is. */
+export interface Judgement {
+  readonly state: StoreState;
+  readonly logStart: number;
+  readonly logEnd: number;
+  /** Up to here messages are in their queues; the next start adds later ones. */
+  readonly recoveryStart: number;
+  /** Whether the topic exists; undefined where nobody knows. */
+  readonly isKnownTopic: (topic: string) => boolean | undefined;
+}
+
+/** Tags codes this small are addresses in `consumequeue_ext`, not hashes. */
+const EXT_ADDRESS_MAX = -2147483649;
+/** Longer delays than ten years are taken for damage. */
+const MAX_DELAY_MS = 10 * 366 * 86_400_000;
+
+interface Place {
+  readonly queueOffset: number;
+  readonly physicalOffset: number;
+}
+
+/** A number of messages: how many, the first and the last. */
+class Messages {
+  count = 0;
+  first: Place | undefined;
+  last: Place | undefined;
+
+  add(queueOffset: number, physicalOffset: number): void {
+    this.last = { queueOffset, physicalOffset };
+    this.first ??= this.last;
+    this.count++;
+  }
+
+  has(queueOffset: number): boolean {
+    return this.count > 0 && queueOffset >= this.first!.queueOffset && queueOffset <= this.last!.queueOffset;
+  }
+
+  describe(): string {
+    const { count, first, last } = this;
+    if (count === 1) return `message ${first!.queueOffset} (at ${first!.physicalOffset} of the log)`;
+    return `${count} messages, ${first!.queueOffset} to ${last!.queueOffset} (at ${
+      first!.physicalOffset
+    } to ` +
+      `${last!.physicalOffset} of the log)`;
+  }
+}
+
+export class QueueCheck {
+  readonly topic: string;
+  readonly queueId: number;
+  /** Whether its files have to be built again. */
+  isWrong = false;
+  /** Where its files are, or would be. */
+  readonly directory: string;
+  #view: QueueView | undefined;
+  #findings: Findings;
+  #logStart: number;
+  #isLive: boolean;
+  #isDamaged: (physicalOffset: number) => boolean;
+  /** The next entry to be looked at: those before are matched, or judged. */
+  #next: number;
+  /** First entry that a message of the log belongs to. */
+  #firstMatched: number | undefined;
+  /** One past the last message of the log. */
+  #logNext: number | undefined;
+  #missing = new Messages();
+  /** Messages whose place another one has that comes later in the log. */
+  #superseded = new Messages();
+  #restarts = 0;
+
+  /**
+   * @param view undefined: the queue has no files
+   * @param isDamaged whether a place of the log, before the last message given, can't be read
+   */
+  constructor(options: {
+    topic: string;
+    queueId: number;
+    directory: string;
+    view: QueueView | undefined;
+    findings: Findings;
+    logStart: number;
+    isLive: boolean;
+    isDamaged: (physicalOffset: number) => boolean;
+  }) {
+    this.topic = options.topic;
+    this.queueId = options.queueId;
+    this.#view = options.view;
+    this.directory = options.directory;
+    this.#findings = options.findings;
+    this.#logStart = options.logStart;
+    this.#isLive = options.isLive;
+    this.#isDamaged = options.isDamaged;
+    this.#next = options.view?.first ?? 0;
+  }
+
+  get hasFiles(): boolean {
+    return this.#view !== undefined && this.#view.capacityEnd > this.#view.first;
+  }
+
+  /** First entry whose message the log has; equals `maxOffset` without any. Known after `finish`. */
+  get minOffset(): number {
+    return this.#firstMatched ?? this.maxOffset;
+  }
+
+  /** One past the last message, in the queue or still on its way there. Known after `finish`. */
+  get maxOffset(): number {
+    return Math.max(this.#next, this.#logNext ?? 0);
+  }
+
+  /**
+   * A message of this queue, in the order of the log.
+   * @param delayedFromMs for a message that waits: its store time, which the entry's delivery time must not precede
+   * @param isDamaged whether its queue need not have it
+   */
+  onMessage(
+    queueOffset: number,
+    physicalOffset: number,
+    size: number,
+    tagsCode: number,
+    delayedFromMs: number | undefined,
+    isDamaged: boolean,
+  ): void {
+    this.#checkNumber(queueOffset, physicalOffset);
+    const view = this.#view;
+    if (view === undefined || !this.#seek(view, queueOffset) || view.isFiller) {
+      if (!isDamaged) this.#missing.add(queueOffset, physicalOffset);
+      return;
+    }
+    if (view.physicalOffset > physicalOffset) {
+      this.#superseded.add(queueOffset, physicalOffset);
+      return;
+    }
+    if (view.physicalOffset < physicalOffset) {
+      if (queueOffset < this.#next) {
+        // judged already; a queue that does not follow a topic that was made again
+        if (!isDamaged) this.#missing.add(queueOffset, physicalOffset);
+        return;
+      }
+      const { physicalOffset: wrong } = view;
+      this.#judgeUpTo(queueOffset);
+      this.#wrongEntry(queueOffset, `points to ${wrong} of the log; its message is at ${physicalOffset}`);
+      this.#next = queueOffset + 1;
+      return;
+    }
+    const { size: entrySize, tagsCode: entryTags } = view;
+    this.#judgeUpTo(queueOffset);
+    if (entrySize !== size) {
+      this.#wrongEntry(queueOffset, `tells ${entrySize} bytes; its message at ${physicalOffset} has ${size}`);
+    } else if (!isRightTagsCode(entryTags, tagsCode, delayedFromMs)) {
+      const right = delayedFromMs === undefined ? `${tagsCode}` : `a time from ${delayedFromMs} on`;
+      this.#wrongEntry(
+        queueOffset,
+        `has the tags code ${entryTags}, not ${right} as its message at ${physicalOffset}`,
+      );
+    }
+    this.#firstMatched ??= queueOffset;
+    this.#next = Math.max(this.#next, queueOffset + 1);
+  }
+
+  /** Judges what is left when the whole log was walked. */
+  finish(judgement: Judgement): void {
+    this.#judgeRest(judgement);
+    const { state, recoveryStart } = judgement;
+    const isKnown = judgement.isKnownTopic(this.topic);
+    if (this.#restarts > 0) {
+      const earlier = this.#superseded.count > 0 ? `; ${this.#superseded.describe()} were before` : "";
+      this.#note("QUEUE_RESTARTED", `the queue offsets begin at 0 again in the log${earlier}`);
+    }
+    const missing = this.#missing;
+    if (missing.count === 0) return;
+    if (isKnown === false && !this.hasFiles) {
+      this.#note("TOPIC_DELETED", `${missing.describe()} of a topic that does not exist`);
+      return;
+    }
+    const isAtEnd = missing.first!.queueOffset >= this.#next;
+    if (
+      isAtEnd &&
+      (state === "in use" || (state === "unclean" && missing.first!.physicalOffset >= recoveryStart))
+    ) {
+      this.#note("QUEUE_BEHIND_LOG", `no entry yet for ${missing.describe()}`);
+      return;
+    }
+    this.isWrong = true;
+    const place = this.#placeOf(missing.first!.queueOffset);
+    this.#findings.add("QUEUE_ENTRY_MISSING", place, `no entry for ${missing.describe()}`);
+  }
+
+  #checkNumber(queueOffset: number, physicalOffset: number): void {
+    const expected = this.#logNext;
+    this.#logNext = queueOffset + 1;
+    if (expected === undefined || queueOffset === expected) return;
+    const place = { file: `${this.topic} queue ${this.queueId}` };
+    if (queueOffset > expected) {
+      const lost = queueOffset - 1 === expected ? `${expected} is` : `${expected} to ${queueOffset - 1} are`;
+      const before = `before the message at ${physicalOffset} of the log`;
+      this.#findings.add("QUEUE_OFFSET_GAP", place, `queue offset ${lost} missing ${before}`);
+    } else if (queueOffset === 0) {
+      // What was missing belongs to the earlier life of the topic.
+      this.#restarts++;
+      this.#missing = new Messages();
+    } else {
+      this.#logNext = expected;
+      const what =
+        `the message at ${physicalOffset} of the log has queue offset ${queueOffset}; ${expected} comes next`;
+      this.#findings.add("QUEUE_OFFSET_BACK", place, what);
+    }
+  }
+
+  #seek(view: QueueView, queueOffset: number): boolean {
+    return view.seek(queueOffset) || (this.#isLive && view.seek(queueOffset, true));
+  }
+
+  /** Entries that no message of the log belongs to, up to one that does. */
+  #judgeUpTo(queueOffset: number): void {
+    const view = this.#view!;
+    for (let at = this.#next; at < queueOffset; at++) {
+      if (!view.seek(at)) {
+        if (!this.#missing.has(at)) this.#wrongEntry(at, "is empty");
+      } else this.#judge(view, at);
+    }
+    this.#next = Math.max(this.#next, queueOffset);
+  }
+
+  #judgeRest({ state, logEnd }: Judgement): void {
+    const view = this.#view;
+    if (view === undefined) return;
+    for (;;) {
+      const used = view.nextUsed(this.#next);
+      if (used === undefined) return;
+      if (used > this.#next && this.#next > view.first) {
+        this.#wrongEntry(this.#next, `is empty, as ${used - this.#next} in a row are; then more follow`);
+      }
+      for (this.#next = used; view.seek(this.#next); this.#next++) {
+        const { physicalOffset, size } = view;
+        if (physicalOffset < logEnd || view.isFiller) this.#judge(view, this.#next);
+        else if (state !== "in use") {
+          this.#behindEnd(state, `points to ${physicalOffset} (${size} bytes); the log ends at ${logEnd}`);
+        }
+      }
+    }
+  }
+
+  /** An entry that no message of the log belongs to. */
+  #judge(view: QueueView, queueOffset: number): void {
+    const { physicalOffset } = view;
+    if (view.isFiller || physicalOffset < this.#logStart || this.#isDamaged(physicalOffset)) return;
+    this.#wrongEntry(
+      queueOffset,
+      `points to ${physicalOffset} of the log, where no message of this queue begins`,
+    );
+  }
+
+  #behindEnd(state: StoreState, what: string): void {
+    const entry = `entry ${this.#next} ${what}`;
+    if (state === "unclean") return this.#note("QUEUE_AHEAD_OF_LOG", entry);
+    this.isWrong = true;
+    this.#findings.add("QUEUE_ENTRY_BEHIND_END", this.#placeOf(this.#next), entry);
+  }
+
+  #wrongEntry(queueOffset: number, what: string): void {
+    this.isWrong = true;
+    this.#findings.add("QUEUE_ENTRY_WRONG", this.#placeOf(queueOffset), `entry ${queueOffset} ${what}`);
+  }
+
+  #placeOf(queueOffset: number): FindingPlace {
+    return this.#view?.placeOf(queueOffset) ?? { file: this.directory };
+  }
+
+  #note(
+    kind: "QUEUE_RESTARTED" | "TOPIC_DELETED" | "QUEUE_BEHIND_LOG" | "QUEUE_AHEAD_OF_LOG",
+    what: string,
+  ): void {
+    this.#findings.add(kind, { file: `${this.topic} queue ${this.queueId}` }, what);
+  }
+}
+
+function isRightTagsCode(found: number, right: number, delayedFromMs: number | undefined): boolean {
+  if (found <= EXT_ADDRESS_MAX) return true;
+  if (delayedFromMs === undefined) return found === right;
+  return found >= delayedFromMs && found - delayedFromMs <= MAX_DELAY_MS;
+}
