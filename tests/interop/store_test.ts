@@ -28,7 +28,7 @@ const PROPERTIES = {
   mappedFileSizeConsumeQueue: 20 * 50,
   maxHashSlotNum: 100,
   maxIndexNum: 500,
-  messageDelayLevel: "1s 20s 1s 1s 1s",
+  messageDelayLevel: "1s 12s 1s 1s 1s",
 };
 
 /** What is seen of a directory while one broker has it. */
