@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Delivers messages whose delay is over: copies them from their level's queue to where they belong. Progress
- * is one queue offset per level, kept in `config/delayOffset.json`; it moves only when the copy is stored, so
- * a crash may deliver twice but never skip. [RMQ ScheduleMessageService]
+ * is one queue offset per level, kept in `config/delayOffset.json`; it moves when the copy is stored and is
+ * written when the copy is flushed, so that a crash may deliver twice but never skip. [RMQ ScheduleMessageService]
  */
+import { setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
-import { asInteger, asObject } from "../protocol/bodies/json_fields.ts";
+import { asInteger, asObject, type JsonObject } from "../protocol/bodies/json_fields.ts";
 import { parseProperties, Property } from "../protocol/properties.ts";
 import type { MessageRecord } from "../protocol/record.ts";
 import { TRANSACTION_MASK } from "../protocol/sys_flag.ts";
 import { SCHEDULE_TOPIC } from "../store/queue_tags.ts";
-import { type Appended, type MessageDraft, MessageIllegalError } from "../store/types.ts";
+import { type Appended, type MessageDraft, MessageIllegalError, StoreRefusedError } from "../store/types.ts";
 import type { Outcome } from "./durability.ts";
 import type { JsonFile } from "./json_file.ts";
 
@@ -24,6 +25,10 @@ const LOOK_INTERVAL_MS = 100;
 const MAX_UNDER_WAY = 1024;
 
 export interface DelayStore {
+  readonly writtenOffset: number;
+  readonly flushedOffset: number;
+  /** Resolves when what was appended before is durable. @throws when a flush has failed */
+  flush(): Promise<void>;
   minOffset(topic: string, queueId: number): number;
   maxOffset(topic: string, queueId: number): number;
   queueEntry(
@@ -50,19 +55,25 @@ export class DelayDelivery {
   #levels: Level[];
   #dataVersion: DataVersion;
   #timers: Timer[] = [];
-  #persisted = "";
+  /** Progress of levels that the configuration no longer has: their messages wait for it to come back. */
+  #others: (readonly [level: number, offset: number])[];
+  #persisted: string;
+  /** Progress that may be written when the log is flushed up to there. */
+  #due: { offsets: readonly number[]; writtenOffset: number } | undefined;
 
   constructor(options: DelayDeliveryOptions) {
     this.#options = options;
     const stored = options.file.load((object) => ({
-      offsets: asObject(object.offsetTable),
+      offsets: levelOffsets(object),
       dataVersion: DataVersion.fromJson(object.dataVersion),
     }));
     this.#dataVersion = stored?.dataVersion ?? DataVersion.initial(options.clock.nowMs());
     this.#levels = options.delayLevelsMs.map((delayMs, index) => {
-      const offset = asInteger(stored?.offsets[String(index + 1)], 0);
+      const offset = stored?.offsets.get(index + 1) ?? 0;
       return new Level(index + 1, delayMs, this.#within(index, offset), options);
     });
+    this.#others = [...stored?.offsets ?? []].filter(([level]) => level > this.#levels.length);
+    this.#persisted = this.#offsets().join();
   }
 
   start(): void {
@@ -73,9 +84,15 @@ export class DelayDelivery {
     );
   }
 
-  /** Stops and keeps the progress. */
-  stop(): void {
+  /** Stops, and keeps the progress once its copies are flushed. */
+  async stop(): Promise<void> {
     for (const timer of this.#timers.splice(0)) timer.cancel();
+    for (const level of this.#levels) level.stop();
+    try {
+      await this.#options.store.flush();
+    } catch (error) {
+      logger.error("delayed messages may be delivered again at the next start: {error}", { error });
+    }
     this.persist();
   }
 
@@ -90,23 +107,41 @@ export class DelayDelivery {
 
   /** The table as in the file, and as slaves ask for it. */
   toJson(): unknown {
-    const offsets = this.#levels.filter((level) => level.offset > 0);
-    return {
-      dataVersion: this.#dataVersion.toJson(),
-      offsetTable: new Map(offsets.map((level) => [level.level, level.offset])),
-    };
+    return this.#tableOf(this.#offsets());
   }
 
+  /** Writes the progress of the last call if its copies are flushed by now, and that of this one. */
   persist(): void {
-    const offsets = this.#levels.map((level) => level.offset).join();
-    if (offsets === this.#persisted) return;
+    this.#writeDue();
+    const offsets = this.#offsets();
+    if (this.#due !== undefined || offsets.join() === this.#persisted) return;
+    this.#due = { offsets, writtenOffset: this.#options.store.writtenOffset };
+    this.#writeDue();
+  }
+
+  #writeDue(): void {
+    if (this.#due === undefined || this.#options.store.flushedOffset < this.#due.writtenOffset) return;
+    const { offsets } = this.#due;
+    this.#due = undefined;
     this.#dataVersion = this.#dataVersion.next(this.#options.clock.nowMs());
     try {
-      this.#options.file.write(this.toJson());
-      this.#persisted = offsets;
+      this.#options.file.write(this.#tableOf(offsets));
+      this.#persisted = offsets.join();
     } catch (error) {
       logger.error("the progress of delayed messages can't be kept: {error}", { error });
     }
+  }
+
+  #offsets(): number[] {
+    return this.#levels.map(({ offset }) => offset);
+  }
+
+  #tableOf(offsets: readonly number[]): unknown {
+    const known = offsets.map((offset, index) => [index + 1, offset] as const);
+    return {
+      dataVersion: this.#dataVersion.toJson(),
+      offsetTable: new Map([...known, ...this.#others].filter(([, offset]) => offset > 0)),
+    };
   }
 
   /** Progress that the queue does not have (its log was lost or has expired) is brought into it. */
@@ -140,6 +175,10 @@ class Level {
   #options: DelayDeliveryOptions;
   /** Everything before is delivered, perhaps not yet stored. */
   #nextOffset: number;
+  /** More is due than could be delivered at a time. */
+  #hasMore = false;
+  #isStopped = false;
+  #hasFailed = false;
 
   constructor(level: number, delayMs: number, offset: number, options: DelayDeliveryOptions) {
     this.level = level;
@@ -149,28 +188,54 @@ class Level {
     this.#options = options;
   }
 
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** Delivers what is due; what fails is tried again with the next call. */
   deliverDue(): void {
+    if (this.#isStopped) return;
+    try {
+      this.#deliverDue();
+      this.#hasFailed = false;
+    } catch (error) {
+      // the store itself says why it takes nothing
+      if (!this.#hasFailed && !(error instanceof StoreRefusedError)) {
+        logger.error("delay level {level}: delivery failed, it is tried again: {error}", {
+          level: this.level,
+          error,
+        });
+      }
+      this.#hasFailed = true;
+    }
+  }
+
+  #deliverDue(): void {
     const { store, clock } = this.#options;
     const queueId = this.level - 1;
     const minOffset = store.minOffset(SCHEDULE_TOPIC, queueId);
     if (this.#nextOffset < minOffset) this.offset = this.#nextOffset = minOffset;
     const maxOffset = store.maxOffset(SCHEDULE_TOPIC, queueId);
-    while (this.#nextOffset < maxOffset && this.#nextOffset - this.offset < MAX_UNDER_WAY) {
+    this.#hasMore = false;
+    while (this.#nextOffset < maxOffset) {
+      this.#hasMore = this.#nextOffset - this.offset >= MAX_UNDER_WAY;
+      if (this.#hasMore) return;
       const entry = store.queueEntry(SCHEDULE_TOPIC, queueId, this.#nextOffset);
-      if (entry !== undefined && this.#dueMs(entry.tagsCode) > clock.nowMs()) return;
-      const message = entry && store.readMessage(entry.physicalOffset);
-      if (!this.#deliver(message)) return;
+      if (entry !== undefined && !this.#isDue(entry.tagsCode, clock.nowMs())) return;
+      this.#deliver(entry && store.readMessage(entry.physicalOffset));
     }
   }
 
-  /** The store time plus the delay; never later than a full delay from now, should the clock have been set back. */
-  #dueMs(tagsCode: number): number {
-    const latestMs = this.#options.clock.nowMs() + this.delayMs;
-    return tagsCode > latestMs ? 0 : tagsCode;
+  /**
+   * A message from the future was stored before the clock was set back. One that would come too late by more
+   * than its delay is delivered at once, the others wait: so no message is off by more than its delay.
+   */
+  #isDue(dueMs: number, nowMs: number): boolean {
+    return dueMs <= nowMs || dueMs > nowMs + 2 * this.delayMs;
   }
 
-  /** Stores the copy of the message at `#nextOffset`. @returns false where the store takes nothing now */
-  #deliver(message: MessageRecord | undefined): boolean {
+  /** Stores the copy of the message at `#nextOffset`. @throws what the store says when it can't be stored now */
+  #deliver(message: MessageRecord | undefined): void {
     const offset = this.#nextOffset;
     const draft = message && restore(message);
     if (draft === undefined) {
@@ -179,20 +244,19 @@ class Level {
         offset,
       });
       this.#skip();
-      return true;
+      return;
     }
     let appended: Appended;
     try {
       appended = this.#options.store.append(draft);
     } catch (error) {
-      if (!(error instanceof MessageIllegalError)) return false;
+      if (!(error instanceof MessageIllegalError)) throw error;
       logger.error("delay level {level}: {error}; left out", { level: this.level, error });
       this.#skip();
-      return true;
+      return;
     }
     this.#nextOffset = offset + 1;
     this.#options.whenStored(appended.endOffset, (outcome) => this.#onStored(offset, outcome));
-    return true;
   }
 
   #skip(): void {
@@ -203,7 +267,14 @@ class Level {
   #onStored(offset: number, outcome: Outcome): void {
     if (outcome instanceof Error) this.#nextOffset = this.offset;
     else if (offset + 1 > this.offset && offset < this.#nextOffset) this.offset = offset + 1;
+    // in another turn, so that others are served between
+    if (this.#hasMore && this.offset === this.#nextOffset) setImmediate(() => this.deliverDue());
   }
+}
+
+function levelOffsets(object: JsonObject): Map<number, number> {
+  const offsets = Object.entries(asObject(object.offsetTable));
+  return new Map(offsets.map(([level, offset]) => [Number(level), asInteger(offset, 0)]));
 }
 
 /**

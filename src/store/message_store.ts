@@ -389,6 +389,12 @@ export class MessageStore {
     this.#queues.delete(topic);
   }
 
+  /** Resolves when what was appended before is durable. @throws when a flush has failed */
+  async flush(): Promise<void> {
+    if (this.#isTurnScheduled) this.#endTurn();
+    await this.#flusher.flushed();
+  }
+
   /** From now on, expired log files are deleted at any hour, for some rounds. */
   deleteExpiredFiles(): void {
     this.#cleaner.deleteAtNextRounds();
@@ -475,7 +481,8 @@ export class MessageStore {
       queueOffset,
       physicalOffset,
       bytes: lengths.totalBytes,
-      tagsCode: queueTagsCode(draft.topic, properties, storeTimestampMs, this.#options.delayLevelsMs),
+      // not the store time, which stands still after the clock was set back: a delay counts from now
+      tagsCode: queueTagsCode(draft.topic, properties, nowMs, this.#options.delayLevelsMs),
       storeTimestampMs,
       uniqueKey: properties.get(Property.UNIQ_KEY),
       keys: properties.get(Property.KEYS),

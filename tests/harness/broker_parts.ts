@@ -240,7 +240,7 @@ export class BrokerParts {
   /** Stops in the order of a broker. */
   async close(): Promise<void> {
     this.hold.stop();
-    this.delay.stop();
+    await this.delay.stop();
     this.durability.stop();
     await this.offsets.close();
     this.groups.flush();
