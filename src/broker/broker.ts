@@ -64,7 +64,10 @@ export interface RunningBroker {
   readonly address: string;
   /** Where it really listens. */
   readonly port: number;
-  /** Unregisters, answers what is under way, writes everything: the next start is a clean one. */
+  /**
+   * Unregisters, answers what is under way, writes everything: the next start is a clean one.
+   * @throws the first error of what could not be written, when everything else is done
+   */
   stop(): Promise<void>;
 }
 
@@ -74,9 +77,23 @@ export async function startBroker(options: BrokerOptions): Promise<RunningBroker
   try {
     return await start(options, undo);
   } catch (error) {
-    for (const step of undo.reverse()) await step();
+    await undoAll(undo).catch(() => {});
     throw error;
   }
+}
+
+/** Takes all steps backwards, whatever any of them throws. @throws the first error */
+async function undoAll(steps: (() => unknown)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps.reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      logger.error("the broker does not stop as it should: {error}", { error });
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** @param undo gets a step for each thing that was opened; run backwards they are an orderly stop */
@@ -115,6 +132,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const durability = new Durability({ ...settings, store, clock });
   undo.push(() => durability.stop());
   const hold = new PullHold(store, clock);
+  undo.push(() => hold.stop());
   const delay = new DelayDelivery({
     ...settings,
     store,
@@ -163,9 +181,10 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     const vip = await listen(settings, settings.vipListenPort, dispatch.without(...NOT_ON_VIP_PORT), clock);
     undo.push(() => vip.close());
   }
+  // before the ports are closed, so that pulls that wait are answered
   undo.push(() => hold.stop());
   undo.push(() => registration.stop());
-  await Promise.race([registration.start(), waited(clock, FIRST_REGISTRATION_MS)]);
+  await atMost(clock, FIRST_REGISTRATION_MS, registration.start());
   if (settings.nameServerLookupUrl !== undefined) {
     const onFound = (addresses: readonly string[]) => registration.setNameServers(addresses);
     const found = new NameServerLookup({ url: settings.nameServerLookupUrl, clock, onFound });
@@ -174,14 +193,13 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   }
   delay.start();
   const address = addressNow();
+  let stopping: Promise<void> | undefined;
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });
   return {
     name: settings.brokerName,
     address,
     port,
-    async stop() {
-      for (const step of undo.splice(0).reverse()) await step();
-    },
+    stop: () => stopping ??= undoAll(undo),
   };
 }
 
@@ -240,6 +258,10 @@ async function addressOf(host: string): Promise<HostAddress> {
   }
 }
 
-function waited(clock: Clock, delayMs: number): Promise<void> {
-  return new Promise((resolve) => clock.after(delayMs, resolve));
+/** Waits for `work`, but no longer than `delayMs`. */
+async function atMost(clock: Clock, delayMs: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(delayMs, resolve);
+  await Promise.race([work, promise]);
+  timer.cancel();
 }
