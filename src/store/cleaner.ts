@@ -55,10 +55,13 @@ export class Cleaner {
     return disk.cleanNow || disk.cleanForcibly || this.#options.deleteAtHours.includes(hour);
   }
 
-  /** Deletes the oldest file if its time has come (or, forcibly, at once). @returns whether it did */
-  deleteOne(disk: DiskState): boolean {
+  /**
+   * Deletes the oldest file if its time has come (or, forcibly, at once). @returns whether it did
+   * @param settledOffset files that end behind it stay: their messages are needed to make the queues again
+   */
+  deleteOne(disk: DiskState, settledOffset: number): boolean {
     const oldest = this.#log.oldestFile();
-    if (oldest === undefined) return false;
+    if (oldest === undefined || oldest.endOffset > settledOffset) return false;
     const expiresMs = oldest.modifiedMs + this.#options.fileReservedHours * HOUR_MS;
     const isForced = disk.cleanForcibly && this.#options.cleanForcibly;
     if (expiresMs > this.#clock.nowMs() && !isForced) return false;

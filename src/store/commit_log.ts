@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The log of all messages: the only truth of a broker. Records are encoded into memory (`appendedOffset`),
- * handed to the kernel once per turn of the event loop (`writtenOffset`), and made durable by `flush`
+ * handed to the kernel once per turn of the event loop (`writtenOffset`), and made durable by `sync`
  * (`flushedOffset`). The three only grow, with one exception: a write that failed takes `appendedOffset` back
  * to `writtenOffset`, before anybody was told of those records.
  *
@@ -141,43 +141,55 @@ export class CommitLog {
     this.#segments.truncate(this.#writtenOffset);
   }
 
-  /** Makes durable what is written now. On rejection nothing is known of it any more: see invariant 7. */
-  async flush(): Promise<void> {
-    const target = this.#writtenOffset;
-    for (let offset = this.#flushedOffset; offset < target; offset = this.nextFileOffset(offset)) {
+  /** Makes durable what is written before `endOffset`. On rejection nothing is known of it any more. */
+  async sync(endOffset: number): Promise<void> {
+    for (let offset = this.#flushedOffset; offset < endOffset; offset = this.nextFileOffset(offset)) {
       if (this.#segments.has(offset)) await this.#segments.sync(offset);
     }
-    if (target > this.#flushedOffset) this.#flushedOffset = target;
+  }
+
+  /** Says that everything before `endOffset` is durable. */
+  markFlushed(endOffset: number): void {
+    if (endOffset > this.#flushedOffset) this.#flushedOffset = endOffset;
+  }
+
+  /** Whether the record at `offset` is in memory, so that reading it costs no system call. */
+  isInTail(offset: number): boolean {
+    return this.#chunkAt(offset) !== undefined;
   }
 
   /**
-   * Copies `bytes` bytes at `offset` into `target` if they are in memory or near enough to the end to be in
-   * the page cache.
-   * @returns false where they are not in the log
+   * Copies bytes of one record into `target`, from memory or the page cache.
+   * @returns false where the log does not have them
+   * @throws what the disk says
    */
   readInto(target: Buffer, at: number, offset: number, bytes: number): boolean {
     if (offset + bytes > this.#appendedOffset || offset < this.#segments.minOffset) return false;
     const chunk = this.#chunkAt(offset);
-    if (chunk !== undefined) {
-      const from = offset - chunk.startOffset;
-      if (offset + bytes > chunk.endOffset) return false;
-      chunk.buffer.copy(target, at, from, from + bytes);
-      return true;
-    }
-    return this.#segments.read(target.subarray(at, at + bytes), offset) === bytes;
+    if (chunk === undefined) return this.#segments.read(target.subarray(at, at + bytes), offset) === bytes;
+    const from = offset - chunk.startOffset;
+    if (offset + bytes > chunk.endOffset) return false;
+    chunk.buffer.copy(target, at, from, from + bytes);
+    return true;
   }
 
-  /** The same for bytes that may have to come from the device. */
-  async readIntoAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
-    if (this.#chunkAt(offset) !== undefined) return this.readInto(target, at, offset, bytes);
+  /** Reads bytes of one file that are written, without blocking. @returns false where the log does not have them */
+  async readFilesAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
     if (offset + bytes > this.#writtenOffset || offset < this.#segments.minOffset) return false;
     return await this.#segments.readAsync(target.subarray(at, at + bytes), offset) === bytes;
   }
 
+  /** The file that holds an offset, for a message to the operator. */
+  fileOf(offset: number): string {
+    return this.#segments.path(this.#segments.startOf(offset));
+  }
+
   /** Age of the oldest file, by its last change; undefined while there is only one file, which is in use. */
-  oldestFile(): { modifiedMs: number; startOffset: number } | undefined {
+  oldestFile(): { modifiedMs: number; startOffset: number; endOffset: number } | undefined {
     if (this.#segments.fileCount < 2) return undefined;
-    return { modifiedMs: this.#segments.firstModifiedMs(), startOffset: this.#segments.minOffset };
+    const startOffset = this.#segments.minOffset;
+    const endOffset = startOffset + this.#segments.fileBytes;
+    return { modifiedMs: this.#segments.firstModifiedMs(), startOffset, endOffset };
   }
 
   /** Deletes the oldest file. */
@@ -186,14 +198,14 @@ export class CommitLog {
     this.#segments.removeFirst();
   }
 
-  /** Fills the rest of the file and goes on in the next one. */
+  /** Fills the rest of the file and goes on in the next one. Other writers may leave no room for a blank. */
   #rollFile(rest: number): void {
     const next = this.#segments.endOffset;
-    if (rest === 0) {
-      this.#segments.add(this.#appendedOffset);
+    this.#segments.add(next);
+    if (rest < BLANK_BYTES) {
+      this.#appendedOffset = next;
       return;
     }
-    this.#segments.add(next);
     const chunk = this.#chunkFor(BLANK_BYTES);
     const at = this.#appendedOffset - chunk.startOffset;
     chunk.buffer.writeInt32BE(rest, at);

@@ -10,7 +10,6 @@
 import { Buffer } from "node:buffer";
 import { readLong, writeLong } from "../protocol/record.ts";
 import type { SegmentFiles } from "./segment_files.ts";
-import { StoreCorruptError } from "./types.ts";
 
 export const ENTRY_BYTES = 20;
 const FILLER_SIZE = 0x7fffffff;
@@ -21,6 +20,9 @@ export interface QueueEntry {
   size: number;
   tagsCode: number;
 }
+
+/** Whether the log has a message of this queue where the entry says; undefined where the log can't tell. */
+export type EntryCheck = (entry: QueueEntry) => boolean | undefined;
 
 const FIRST_PENDING_BYTES = ENTRY_BYTES * 16;
 /** So many entries in memory are written at once, without waiting for the timer. */
@@ -39,8 +41,10 @@ export class ConsumeQueue {
   #pendingBytes = 0;
   /** Entries in files: the queue offset up to which they are written. */
   #writtenOffset = 0;
-  /** Files that were written since the last sync, by the byte offset of their start. */
+  /** Files that were changed since the last sync, by the byte offset of their start. */
   #unsynced = new Set<number>();
+  #lastPhysicalEnd = 0;
+  #isDestroyed = false;
 
   constructor(topic: string, queueId: number, segments: SegmentFiles) {
     this.topic = topic;
@@ -58,18 +62,22 @@ export class ConsumeQueue {
     return this.#maxOffset;
   }
 
-  get isDirty(): boolean {
-    return this.#pendingBytes > 0;
+  /** The physical end of the last entry's message; 0 where there is none. */
+  get lastPhysicalEnd(): number {
+    return this.#lastPhysicalEnd;
   }
 
   get isUnsynced(): boolean {
     return this.#unsynced.size > 0 || this.#pendingBytes > 0;
   }
 
-  /** Adds the entry of `queueOffset`. An entry that is already there is left; a gap is filled with fillers. */
+  /**
+   * Adds the entry of `queueOffset`, which must not be there yet; a gap before it is filled with fillers. A
+   * destroyed queue takes nothing: messages may still be on their way to it when its topic is deleted.
+   */
   put(queueOffset: number, physicalOffset: number, size: number, tagsCode: number): void {
-    if (queueOffset < this.#maxOffset) return;
-    if (queueOffset > this.#maxOffset) this.#fillUpTo(queueOffset);
+    if (this.#isDestroyed) return;
+    if (queueOffset !== this.#maxOffset) this.#fillUpTo(queueOffset);
     const pending = this.#room();
     const at = this.#pendingBytes;
     writeLong(pending, physicalOffset, at);
@@ -77,6 +85,7 @@ export class ConsumeQueue {
     writeLong(pending, tagsCode, at + 12);
     this.#pendingBytes = at + ENTRY_BYTES;
     this.#maxOffset = queueOffset + 1;
+    this.#lastPhysicalEnd = physicalOffset + size;
     if (this.nextOffset < this.#maxOffset) this.nextOffset = this.#maxOffset;
   }
 
@@ -104,7 +113,8 @@ export class ConsumeQueue {
     if (queueOffset < this.#minOffset) return undefined;
     const bytes = this.read(queueOffset, 1);
     if (bytes.length < ENTRY_BYTES) return undefined;
-    return readEntry(bytes, 0);
+    const entry = readEntry(bytes, 0);
+    return isFiller(entry) ? undefined : entry;
   }
 
   /** Start of the file after the one that holds `queueOffset`, as a queue offset. */
@@ -150,46 +160,66 @@ export class ConsumeQueue {
 
   /**
    * Finds the end of the queue on disk: the last entry that points below `physicalEnd`. What stands behind it
-   * is cut off. All entries before it must have been made durable, or written by a process that ended cleanly.
-   * @param isClean false: entries may be torn, so the end is cut even if nothing follows
+   * is cut off; that is durable after the next `sync`. Entries that point below `physicalEnd` must have been
+   * made durable, or written by a process that ended cleanly; others may be torn, or left over from a log
+   * that was cut.
+   * @param isClean true: behind the end there is nothing, or what Apache has left there
    */
-  recover(physicalEnd: number, isClean: boolean): void {
-    const perFile = this.#segments.fileBytes / ENTRY_BYTES;
+  recover(physicalEnd: number, isClean: boolean, isInLog: EntryCheck): void {
     const first = this.#segments.minOffset / ENTRY_BYTES;
-    let low = first;
-    let high = this.#segments.endOffset / ENTRY_BYTES;
-    const end = high;
-    const probe = Buffer.alloc(ENTRY_BYTES);
-    while (low < high) {
-      const middle = Math.floor((low + high) / 2);
-      this.#segments.read(probe, middle * ENTRY_BYTES);
-      const { physicalOffset, size } = readEntry(probe, 0);
-      const isValid = physicalOffset >= 0 && size > 0 &&
-        (size === FILLER_SIZE || physicalOffset + size <= physicalEnd);
-      if (isValid) low = middle + 1;
-      else high = middle;
+    const end = this.#segments.endOffset / ENTRY_BYTES;
+    let low = this.#searchEnd(first, end, physicalEnd);
+    // A damaged stretch in the middle looks like the end.
+    for (let step = 1; low + step < end; step *= 2) {
+      const entry = this.#probe(low + step);
+      if (!isBelow(entry, physicalEnd) || isFiller(entry) || isInLog(entry) !== true) continue;
+      low = this.#searchEnd(low + step, end, physicalEnd);
+      step = 0.5;
     }
+    while (low > first && !this.#isCredible(low - 1, first, isInLog)) low--;
     this.#maxOffset = this.#writtenOffset = this.nextOffset = low;
     this.#minOffset = first;
-    const isFull = low === end && low % perFile === 0;
-    if (!isFull && (!isClean || this.#isFollowedByEntry(low))) this.#segments.truncate(low * ENTRY_BYTES);
+    this.#pendingBytes = 0;
+    const last = low > first ? this.#probe(low - 1) : undefined;
+    this.#lastPhysicalEnd = last === undefined || isFiller(last) ? 0 : last.physicalOffset + last.size;
+    if (low === end || (isClean && this.#isUnused(low))) return;
+    this.#segments.cut(low * ENTRY_BYTES);
+    this.#unsynced.add(this.#segments.startOf(Math.min(low, end - 1) * ENTRY_BYTES));
   }
 
-  /** Cuts the queue so that `queueOffset` is given next: its topic was deleted and made again. */
+  /** Cuts a recovered queue so that `queueOffset` is given next: its topic was deleted and made again. */
   restartAt(queueOffset: number): void {
-    this.write();
-    if (queueOffset * ENTRY_BYTES < this.#segments.minOffset) this.#segments.removeAll();
-    else this.#segments.truncate(queueOffset * ENTRY_BYTES);
-    if (this.#segments.isEmpty) this.#minOffset = this.#maxOffset = this.#writtenOffset = 0;
-    else this.#maxOffset = this.#writtenOffset = queueOffset;
-    this.#minOffset = Math.min(this.#minOffset, this.#maxOffset);
-    this.nextOffset = this.#maxOffset;
+    if (queueOffset >= this.#maxOffset) return;
+    if (queueOffset >= this.#writtenOffset) {
+      this.#pendingBytes = (queueOffset - this.#writtenOffset) * ENTRY_BYTES;
+    } else {
+      this.#pendingBytes = 0;
+      if (queueOffset * ENTRY_BYTES < this.#segments.minOffset) {
+        this.clear();
+        return;
+      }
+      this.#segments.cut(queueOffset * ENTRY_BYTES);
+      this.#unsynced.add(this.#segments.startOf(queueOffset * ENTRY_BYTES));
+      this.#writtenOffset = queueOffset;
+    }
+    this.#maxOffset = this.nextOffset = queueOffset;
+    this.#minOffset = Math.min(this.#minOffset, queueOffset);
+    const last = this.read(queueOffset - 1, 1);
+    this.#lastPhysicalEnd = last.length === 0 ? 0 : readLong(last, 0) + last.readInt32BE(8);
   }
 
-  /** The physical end of the last entry's message; 0 for an empty queue. */
-  lastPhysicalEnd(): number {
-    const last = this.#maxOffset > 0 ? this.entry(this.#maxOffset - 1) : undefined;
-    return last === undefined || last.size === FILLER_SIZE ? 0 : last.physicalOffset + last.size;
+  /** Forgets all entries: the first one put may have any offset. */
+  clear(): void {
+    this.#pending = undefined;
+    this.#pendingBytes = 0;
+    this.#unsynced.clear();
+    this.#segments.removeAll();
+    this.#minOffset =
+      this.#maxOffset =
+      this.#writtenOffset =
+      this.nextOffset =
+      this.#lastPhysicalEnd =
+        0;
   }
 
   /**
@@ -226,28 +256,57 @@ export class ConsumeQueue {
 
   /** Removes the queue from the disk. */
   destroy(): void {
-    this.#pending = undefined;
-    this.#pendingBytes = 0;
-    this.#unsynced.clear();
-    this.#segments.removeAll();
+    this.#isDestroyed = true;
+    this.clear();
   }
 
-  #isFollowedByEntry(queueOffset: number): boolean {
-    const probe = Buffer.alloc(ENTRY_BYTES);
-    this.#segments.read(probe, queueOffset * ENTRY_BYTES);
-    return probe.some((byte) => byte !== 0);
+  /** Whether nothing is known of the queue, so that its first entry may have any offset. */
+  get isYoung(): boolean {
+    return this.#segments.isEmpty && this.#maxOffset === 0;
   }
 
-  /** A young queue may start anywhere; in the middle of a queue a gap means that entries were lost. */
+  /** Entries that one file holds, which is the longest gap that `put` fills. */
+  get entriesPerFile(): number {
+    return this.#segments.fileBytes / ENTRY_BYTES;
+  }
+
+  /** One past the last of the entries from `low` on that point below `physicalEnd`, if they come first. */
+  #searchEnd(low: number, high: number, physicalEnd: number): number {
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (isBelow(this.#probe(middle), physicalEnd)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The entry in the file; zeros where the file has none. */
+  #probe(queueOffset: number): QueueEntry {
+    const bytes = Buffer.alloc(ENTRY_BYTES);
+    this.#segments.read(bytes, queueOffset * ENTRY_BYTES);
+    return readEntry(bytes, 0);
+  }
+
+  #isUnused(queueOffset: number): boolean {
+    const { physicalOffset, size, tagsCode } = this.#probe(queueOffset);
+    return physicalOffset === 0 && size === 0 && tagsCode === 0;
+  }
+
+  /** Where the log can't tell any more, entries must at least point further and further. */
+  #isCredible(queueOffset: number, first: number, isInLog: EntryCheck): boolean {
+    const entry = this.#probe(queueOffset);
+    const answer = isFiller(entry) ? true : isInLog(entry);
+    if (answer !== undefined || queueOffset === first) return answer ?? true;
+    const previous = this.#probe(queueOffset - 1);
+    return isFiller(previous) || entry.physicalOffset >= previous.physicalOffset + previous.size;
+  }
+
   #fillUpTo(queueOffset: number): void {
-    const perFile = this.#segments.fileBytes / ENTRY_BYTES;
-    const isYoung = this.#segments.isEmpty && this.#pendingBytes === 0 && this.#maxOffset === 0;
-    if (isYoung) this.#maxOffset = this.#writtenOffset = queueOffset - queueOffset % perFile;
-    else if (queueOffset - this.#maxOffset > perFile) {
-      throw new StoreCorruptError(
-        this.#segments.directory,
-        `the log goes on at queue offset ${queueOffset}, the queue ends at ${this.#maxOffset}`,
-      );
+    const { isYoung, entriesPerFile } = this;
+    const gap = queueOffset - this.#maxOffset;
+    if (isYoung) this.#maxOffset = this.#writtenOffset = queueOffset - queueOffset % entriesPerFile;
+    else if (gap < 0 || gap > entriesPerFile) {
+      throw new Error(`${this.#segments.directory}: after ${this.#maxOffset} entries comes ${queueOffset}`);
     }
     while (this.#maxOffset < queueOffset) {
       const pending = this.#room();
@@ -279,6 +338,11 @@ export class ConsumeQueue {
     this.#pending.copy(larger);
     return this.#pending = larger;
   }
+}
+
+function isBelow({ physicalOffset, size }: QueueEntry, physicalEnd: number): boolean {
+  if (physicalOffset < 0 || size <= 0) return false;
+  return size === FILLER_SIZE || physicalOffset + size <= physicalEnd;
 }
 
 export function readEntry(bytes: Buffer, at: number): QueueEntry {

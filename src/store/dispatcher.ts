@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+import { getLogger } from "@logtape/logtape";
 import type { ConsumeQueue } from "./consume_queue.ts";
+
+const logger = getLogger(["rmq", "store"]);
 
 /** A record on its way from the log into queue and index. */
 export interface DispatchEntry {
@@ -81,14 +84,25 @@ export class Dispatcher {
   /** Dispatches the records that end at or before `visibleOffset`. */
   dispatchUpTo(visibleOffset: number): void {
     const entries = this.#entries;
-    let head = this.#head;
-    for (; head < entries.length; head++) {
-      const entry = entries[head];
+    while (this.#head < entries.length) {
+      const entry = entries[this.#head];
       const endOffset = entry.physicalOffset + entry.bytes;
       if (endOffset > visibleOffset) break;
-      this.#dispatch(entry);
+      this.#head++;
       this.#dispatchedOffset = endOffset;
+      try {
+        this.#dispatch(entry);
+      } catch (error) {
+        const { topic, queueId } = entry.queue;
+        logger.error("{topic}, queue {queueId}: message {queueOffset} could not be passed on: {error}", {
+          topic,
+          queueId,
+          queueOffset: entry.queueOffset,
+          error,
+        });
+      }
     }
+    let head = this.#head;
     if (head === entries.length) {
       entries.length = 0;
       head = 0;

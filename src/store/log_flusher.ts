@@ -52,6 +52,11 @@ export class LogFlusher {
     if (this.#running === undefined && !this.#hasFailed) this.#running = this.#run();
   }
 
+  /** Nothing is flushed any more: what the disk holds is not known. */
+  giveUp(): void {
+    this.#hasFailed = true;
+  }
+
   /** Resolves when what is written now is flushed. @throws when a flush has failed */
   async flushed(): Promise<void> {
     const target = this.#log.writtenOffset;
@@ -71,9 +76,13 @@ export class LogFlusher {
 
   async #run(): Promise<void> {
     try {
-      while (this.#isWanted) {
+      while (this.#isWanted && !this.#hasFailed) {
         this.#isWanted = false;
-        await this.#log.flush();
+        const { writtenOffset } = this.#log;
+        await this.#log.sync(writtenOffset);
+        // Given up meanwhile: the sync that went well does not tell of what another one has lost.
+        if (this.#hasFailed) return;
+        this.#log.markFlushed(writtenOffset);
         this.#onFlushed();
       }
     } catch (error) {

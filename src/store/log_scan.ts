@@ -1,9 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
+/**
+ * The walk through the log that finds its end.
+ *
+ * A record is whole if its lengths agree with each other, its body with its checksum, its physical offset with
+ * its place, and if no sector of it is missing. What stays undetected, as the format has no checksum for it:
+ * changed bits in header fields, topic and properties that leave the lengths as they are; a sector within the
+ * properties that holds older bytes which are not zeros; and everything of a body that is not checked because
+ * the operator wants it so (checkCRCOnRecover=false).
+ */
 import { Buffer } from "node:buffer";
 import { BLANK_BYTES, frameRecord, type RecordFrame } from "../protocol/record.ts";
+import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { SegmentFiles } from "./segment_files.ts";
 
 const BLOCK_BYTES = 4 << 20;
+/** A record's magic number, as far as it is the same in both versions, and its place. */
+const MAGIC_START = Buffer.of(0xda, 0xa3, 0x20);
+const MAGIC_AT = 4;
+/** What a disk writes at least in one go. */
+const SECTOR_BYTES = 512;
+
+export interface ScanOptions {
+  /** Where the first record must begin. */
+  startOffset: number;
+  checkBodyCrc: boolean;
+  /** Records stored after this time may lack sectors: their machine may have lost power. Absent: none does. */
+  mayBeTornAfterMs?: number;
+}
 
 /** Why a walk through the log ended. */
 export interface ScanEnd {
@@ -16,65 +39,89 @@ export interface ScanEnd {
 }
 
 /**
- * Walks the records from `startOffset` (where one must begin) to the first bytes that are none. A record whose
- * stored physical offset is not its place is none: it is left over from something else.
+ * Walks the records from `startOffset` to the first bytes that are none. A record whose stored physical offset
+ * is not its place is none: it is left over from something else.
  * @param onRecord gets each record: its frame, and the bytes that the frame's positions refer to (valid only
  * during the call)
  */
 export function scanLog(
   segments: SegmentFiles,
-  startOffset: number,
-  checkBodyCrc: boolean,
+  options: ScanOptions,
   onRecord: (frame: RecordFrame, bytes: Buffer) => void,
 ): ScanEnd {
+  const { checkBodyCrc, mayBeTornAfterMs = Infinity } = options;
   let block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, segments.fileBytes));
-  let offset = startOffset;
+  let offset = options.startOffset;
   let storeTimestampMs = 0;
+  const ended = (endOffset: number, reason: ScanEnd["reason"]) => ({ endOffset, storeTimestampMs, reason });
   while (segments.has(offset)) {
-    const fileEnd = segments.startOf(offset) + segments.fileBytes;
+    const fileStart = segments.startOf(offset);
+    const fileEnd = fileStart + segments.fileBytes;
     const wanted = Math.min(block.length, fileEnd - offset);
     const bytes = block.subarray(0, segments.read(block.subarray(0, wanted), offset));
     const isWholeRest = offset + bytes.length >= fileEnd || bytes.length < wanted;
     let at = 0;
     for (;;) {
-      const frame = frameRecord(bytes, at, checkBodyCrc);
+      const physicalOffset = offset + at;
+      const frame = fileEnd - physicalOffset < BLANK_BYTES ? "BLANK" : frameRecord(bytes, at, checkBodyCrc);
       if (frame === "BLANK") {
         offset = fileEnd;
         break;
       }
       if (frame === "TRUNCATED" && !isWholeRest) {
-        // the record goes on behind this block: read again from its start, with a larger block if that is it
+        // The record goes on behind this block: read again from its start, with a larger block if that is it.
         if (at === 0) {
-          const size = bytes.readInt32BE(0);
-          if (size > fileEnd - offset) return { endOffset: offset, storeTimestampMs, reason: "LENGTHS" };
-          block = Buffer.allocUnsafeSlow(Math.max(size, block.length) + BLANK_BYTES);
+          const length = believedLength(bytes, physicalOffset);
+          if (length === undefined || length > fileEnd - physicalOffset) {
+            return ended(physicalOffset, "LENGTHS");
+          }
+          block = Buffer.allocUnsafeSlow(length + BLANK_BYTES);
         }
-        offset += at;
+        offset = physicalOffset;
         break;
       }
-      if (typeof frame === "string" || frame.physicalOffset !== offset + at) {
-        const reason = typeof frame !== "string" ? "MISPLACED" : isZero(bytes, at) ? "ZEROS" : frame;
-        return { endOffset: offset + at, storeTimestampMs, reason };
+      if (typeof frame === "string") {
+        return ended(physicalOffset, isZero(bytes, at) ? "ZEROS" : frame);
       }
-      if (isTorn(frame, bytes)) return { endOffset: offset + at, storeTimestampMs, reason: "TORN" };
+      if (frame.physicalOffset !== physicalOffset) return ended(physicalOffset, "MISPLACED");
+      if (frame.storeTimestampMs > mayBeTornAfterMs && isTorn(frame, bytes, offset - fileStart)) {
+        return ended(physicalOffset, "TORN");
+      }
       onRecord(frame, bytes);
       storeTimestampMs = frame.storeTimestampMs;
       at += frame.totalBytes;
     }
   }
-  return { endOffset: offset, storeTimestampMs, reason: "END" };
+  return ended(offset, "END");
 }
 
-/** The first record of the file at `startOffset`; undefined where there is none. */
-export function firstRecord(segments: SegmentFiles, startOffset: number): RecordFrame | undefined {
-  const head = Buffer.alloc(BLANK_BYTES);
-  if (segments.read(head, startOffset) < BLANK_BYTES) return undefined;
-  const size = head.readInt32BE(0);
-  if (size < BLANK_BYTES || size > segments.fileBytes) return undefined;
-  const bytes = Buffer.allocUnsafe(size);
-  if (segments.read(bytes, startOffset) < size) return undefined;
+/** The record at an offset, checked; undefined where there is none. */
+export function recordAt(segments: SegmentFiles, offset: number): RecordFrame | undefined {
+  const head = Buffer.alloc(HEAD_BYTES);
+  const length = believedLength(head.subarray(0, segments.read(head, offset)), offset);
+  if (length === undefined || length > segments.fileBytes) return undefined;
+  const bytes = Buffer.allocUnsafe(length);
+  if (segments.read(bytes, offset) < length) return undefined;
   const frame = frameRecord(bytes, 0, true);
-  return typeof frame === "string" || frame.physicalOffset !== startOffset ? undefined : frame;
+  return typeof frame === "string" ? undefined : frame;
+}
+
+/** The first whole record that begins behind `offset`; undefined where there is none. */
+export function wholeRecordBehind(segments: SegmentFiles, offset: number): RecordFrame | undefined {
+  const block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, segments.fileBytes));
+  let from = offset + 1;
+  while (segments.has(from)) {
+    const bytes = block.subarray(0, segments.read(block, from));
+    const fileEnd = segments.startOf(from) + segments.fileBytes;
+    for (let at = bytes.indexOf(MAGIC_START); at >= 0; at = bytes.indexOf(MAGIC_START, at + 1)) {
+      const frame = at < MAGIC_AT ? undefined : recordAt(segments, from + at - MAGIC_AT);
+      if (frame !== undefined) return frame;
+    }
+    // The next block begins where a magic number may have been cut, with the size before it.
+    const next = from + bytes.length - MAGIC_AT - MAGIC_START.length;
+    from = from + bytes.length >= fileEnd || next <= from ? fileEnd : next;
+  }
+  return undefined;
 }
 
 function isZero(bytes: Buffer, at: number): boolean {
@@ -84,9 +131,21 @@ function isZero(bytes: Buffer, at: number): boolean {
 }
 
 /**
- * Whether the record's end never reached the disk. Lengths and the checksum of the body show that elsewhere;
- * properties have no checksum, but whoever writes them ends them with a separator, never with a zero.
+ * Whether a sector never reached the disk that holds nothing but topic and properties (lengths and the body's
+ * checksum tell of all others). It reads as zeros, from its first byte to its last one or the record's end. No
+ * topic has zeros; a property might, but not so that they begin and end with a sector.
+ * @param blockPosition of `bytes` in its file
  */
-function isTorn({ propertiesAt, propertiesBytes }: RecordFrame, bytes: Buffer): boolean {
-  return propertiesBytes > 0 && bytes[propertiesAt + propertiesBytes - 1] === 0;
+function isTorn(frame: RecordFrame, bytes: Buffer, blockPosition: number): boolean {
+  const { topicAt, topicBytes, propertiesAt, propertiesBytes } = frame;
+  if (bytes.subarray(topicAt, topicAt + topicBytes).includes(0)) return true;
+  const end = propertiesAt + propertiesBytes;
+  let sector = propertiesAt + (SECTOR_BYTES - (blockPosition + propertiesAt) % SECTOR_BYTES) % SECTOR_BYTES;
+  for (; sector < end; sector += SECTOR_BYTES) {
+    if (bytes[sector] !== 0 || (sector > propertiesAt && bytes[sector - 1] === 0)) continue;
+    let zerosEnd = sector;
+    while (zerosEnd < end && bytes[zerosEnd] === 0) zerosEnd++;
+    if (zerosEnd === end || (blockPosition + zerosEnd) % SECTOR_BYTES === 0) return true;
+  }
+  return false;
 }

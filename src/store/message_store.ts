@@ -7,7 +7,6 @@
  * the log up to *flushed* under SYNC flush and up to *written* otherwise, so that nobody goes past a message
  * which a power cut can still remove.
  */
-import { setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { atEndOfTurn } from "../base/turn.ts";
@@ -17,6 +16,7 @@ import { Checkpoint } from "./checkpoint.ts";
 import { Cleaner, type CleanOptions } from "./cleaner.ts";
 import { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import { DerivedFlusher, eachSliced } from "./derived_flusher.ts";
 import { type DiskLimits, DiskSpace } from "./disk_space.ts";
 import { type ArrivalListener, Dispatcher } from "./dispatcher.ts";
 import type { Files } from "./files.ts";
@@ -27,6 +27,7 @@ import { QueueReader, type ReadOptions } from "./queue_reader.ts";
 import { QueueTable } from "./queue_table.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import { recover } from "./recovery.ts";
+import { Refusal, type RefusalNow } from "./refusal.ts";
 import { SegmentFiles } from "./segment_files.ts";
 import { StoreDirectory } from "./store_directory.ts";
 import { offsetByTime, type TimeBoundary } from "./time_search.ts";
@@ -37,6 +38,7 @@ import {
   type MessageDraft,
   MessageIllegalError,
   type RefusalReason,
+  StoreCorruptError,
   StoreRefusedError,
 } from "./types.ts";
 
@@ -45,12 +47,14 @@ const logger = getLogger(["rmq", "store"]);
 const MAX_PROPERTIES_BYTES = 32767;
 const MAX_TOPIC_BYTES = 127;
 const MAX_RETRY_TOPIC_BYTES = 255;
-/** Apache takes away so much from the checkpoint's times before it trusts them. */
-const CHECKPOINT_MARGIN_MS = 3000;
-/** Background work gives the loop back after so long. */
-const SLICE_MS = 3;
-/** After a write that failed for lack of space, when to try again. */
+/** After a write that failed for lack of something, when to try again. */
 const RETRY_WRITE_MS = 1000;
+/** What may be there again a moment later: space, descriptors. */
+const PASSING_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EMFILE", "ENFILE"];
+/** Reason for which nothing is taken while queues can't be written. */
+const QUEUES_REFUSED: RefusalReason = "WRITE_FAILED";
+/** Queues may fail to be written in so many rounds before nothing is taken any more. [RMQ ConsumeQueue: 30 tries] */
+const MAX_FAILED_ROUNDS = 30;
 
 export interface StoreOptions extends FlushOptions, CleanOptions, DiskLimits, ReadOptions {
   files: Files;
@@ -94,15 +98,17 @@ export class MessageStore {
   #reader: QueueReader;
   #cleaner: Cleaner;
   #disk: DiskSpace;
+  #derived: DerivedFlusher;
   #dirtyQueues = new Set<ConsumeQueue>();
-  #unsyncedQueues = new Set<ConsumeQueue>();
   #lastStoreTimestampMs: number;
-  #lastThoroughMs: number;
-  #refusal: { reason: RefusalReason; message: string } | undefined;
+  #refusal = new Refusal();
   #isTurnScheduled = false;
-  #isClosing = false;
+  #closed: Promise<void> | undefined;
   #timers: Timer[] = [];
   #background: Promise<void> = Promise.resolve();
+  /** Background work that waits for its turn. */
+  #waiting = new Set<() => Promise<void>>();
+  #backgroundFailure = "";
   #watermarkListeners: (() => void)[] = [];
   #lossListeners: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
 
@@ -115,6 +121,8 @@ export class MessageStore {
     try {
       return new MessageStore(options, directory);
     } catch (error) {
+      // Who finds fault with the files has left them as they were.
+      if (error instanceof StoreCorruptError && directory.wasStoppedCleanly) directory.markClean();
       directory.release();
       throw error;
     }
@@ -133,6 +141,7 @@ export class MessageStore {
       files,
       open: this.#open,
       unsyncedDirectories: isClean ? [] : [options.commitLogDirectory],
+      keepsUnsyncedOpen: true,
     });
     this.#queues = new QueueTable({
       isClean,
@@ -166,7 +175,8 @@ export class MessageStore {
       queues: this.#queues,
       index: this.#index,
       isClean,
-      durableTimestampMs: Math.min(physicMsgTimestampMs, logicsMsgTimestampMs) - CHECKPOINT_MARGIN_MS,
+      checkpointMs: Math.min(physicMsgTimestampMs, logicsMsgTimestampMs),
+      nowMs: options.clock.nowMs(),
       checkBodyCrc: options.checkCrcOnRecover,
       delayLevelsMs: options.delayLevelsMs,
     });
@@ -174,7 +184,6 @@ export class MessageStore {
     for (const queue of this.#queues.all()) if (queue.isUnsynced) this.#dirtyQueues.add(queue);
     this.#log = new CommitLog(segments, recovered.endOffset);
     this.#lastStoreTimestampMs = recovered.storeTimestampMs;
-    this.#lastThoroughMs = options.clock.monotonicMs();
     this.#dispatcher = new Dispatcher({
       index: this.#index,
       dirty: this.#dirtyQueues,
@@ -191,12 +200,19 @@ export class MessageStore {
       () => this.#onFlushed(),
       (error) => this.#onSyncFailed(error),
     );
+    this.#derived = new DerivedFlusher({
+      clock: options.clock,
+      thoroughIntervalMs: options.consumeQueueFlushThoroughIntervalMs,
+      dispatcher: this.#dispatcher,
+      flusher: this.#flusher,
+      index: this.#index,
+      checkpoint: this.#checkpoint,
+      dirty: this.#dirtyQueues,
+      settledOffset: isClean ? recovered.endOffset : 0,
+    });
     this.#timers.push(
-      options.clock.every(
-        options.consumeQueueFlushIntervalMs,
-        () => this.#inBackground(() => this.#flushDerived()),
-      ),
-      options.clock.every(options.cleanIntervalMs, () => this.#inBackground(() => this.#clean())),
+      options.clock.every(options.consumeQueueFlushIntervalMs, () => this.#inBackground(this.#flushDerived)),
+      options.clock.every(options.cleanIntervalMs, () => this.#inBackground(this.#clean)),
     );
   }
 
@@ -241,8 +257,8 @@ export class MessageStore {
   // Appending
 
   /** Why nothing is taken now; undefined when messages are welcome. */
-  get refusal(): { reason: RefusalReason; message: string } | undefined {
-    return this.#refusal;
+  get refusal(): RefusalNow | undefined {
+    return this.#refusal.now;
   }
 
   /**
@@ -250,14 +266,14 @@ export class MessageStore {
    * @throws StoreRefusedError, MessageIllegalError
    */
   append(draft: MessageDraft): Appended {
-    this.#checkWritable();
+    this.#refusal.check();
     const lengths = this.#measure(draft);
     return this.#appendMeasured(draft, lengths);
   }
 
   /** Appends messages of one queue with consecutive offsets: all, or none where this throws. */
   appendBatch(drafts: readonly MessageDraft[]): Appended[] {
-    this.#checkWritable();
+    this.#refusal.check();
     const lengths = drafts.map((draft) => this.#measure(draft));
     return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
   }
@@ -292,9 +308,10 @@ export class MessageStore {
     };
   }
 
-  /** The whole record at a physical offset; undefined where no message of ours begins. */
+  /** The whole record at a physical offset; undefined where no message begins that may be seen. */
   readRecord(physicalOffset: number): Uint8Array | undefined {
-    if (physicalOffset < this.#log.minOffset || physicalOffset >= this.#log.appendedOffset) return undefined;
+    const endOffset = this.#options.flushMode === "SYNC" ? this.dispatchedOffset : this.#log.appendedOffset;
+    if (physicalOffset < this.#log.minOffset || physicalOffset >= endOffset) return undefined;
     const bytes = this.#reader.record(physicalOffset);
     if (bytes === undefined) return undefined;
     const record = decodeRecord(bytes);
@@ -382,10 +399,7 @@ export class MessageStore {
 
   /** Forgets a topic's queues; their messages stay in the log until their files expire. */
   deleteTopic(topic: string): void {
-    for (const queue of this.#queues.queuesOf(topic)) {
-      this.#dirtyQueues.delete(queue);
-      this.#unsyncedQueues.delete(queue);
-    }
+    this.#derived.forget(this.#queues.queuesOf(topic));
     this.#queues.delete(topic);
   }
 
@@ -406,19 +420,19 @@ export class MessageStore {
   }
 
   /** Writes and flushes everything, so that the next start is a clean one, and gives the directory back. */
-  async close(): Promise<void> {
-    if (this.#isClosing) return;
-    this.#isClosing = true;
-    const hadFailed = this.#refusal?.reason === "SYNC_FAILED" || this.#refusal?.reason === "WRITE_FAILED";
-    this.#refusal = { reason: "SHUT_DOWN", message: "the store is shut down" };
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#refusal.refuse("SHUT_DOWN", "the store is shut down", false);
     for (const timer of this.#timers) timer.cancel();
     await this.#background;
     try {
       this.#endTurn();
       await this.#flusher.stop();
-      this.#onFlushed();
-      await this.#flushDerived(true);
-      if (!hadFailed) this.directory.markClean();
+      await this.#derived.flush(true);
+      if (!this.#refusal.isFinal) this.directory.markClean();
     } catch (error) {
       logger.error("the store could not be closed cleanly; the next start will check it: {error}", { error });
     } finally {
@@ -426,12 +440,6 @@ export class MessageStore {
       this.#checkpoint.close();
       this.#open.closeAll();
       this.directory.release();
-    }
-  }
-
-  #checkWritable(): void {
-    if (this.#refusal !== undefined) {
-      throw new StoreRefusedError(this.#refusal.reason, this.#refusal.message);
     }
   }
 
@@ -512,132 +520,143 @@ export class MessageStore {
 
   #onFlushed(): void {
     if (this.#options.flushMode === "SYNC") this.#advance();
-    else for (const listener of this.#watermarkListeners) listener();
+    else this.#tellWatermarks();
   }
 
   /** Shows consumers what they may see now, then lets who waits for a watermark look at it. */
   #advance(): void {
     const isSync = this.#options.flushMode === "SYNC";
     this.#dispatcher.dispatchUpTo(isSync ? this.#log.flushedOffset : this.#log.writtenOffset);
-    for (const listener of this.#watermarkListeners) listener();
+    this.#tellWatermarks();
+  }
+
+  /** A listener that fails must not keep others from what they wait for. */
+  #tellWatermarks(): void {
+    for (const listener of this.#watermarkListeners) {
+      try {
+        listener();
+      } catch (error) {
+        logger.error("who waits for the log's watermarks has failed: {error}", { error });
+      }
+    }
   }
 
   /** What this turn appended is not stored: take it back, tell who waits, and refuse until there is hope. */
   #onWriteFailed(error: unknown): StoreRefusedError {
-    const code = (error as { code?: string }).code;
+    const { code, message: why } = error as { code?: string; message: string };
     const isFull = code === "ENOSPC" || code === "EDQUOT";
+    const isPassing = PASSING_CODES.includes(code);
     const reason = isFull ? "DISK_FULL" : "WRITE_FAILED";
-    const message = isFull
-      ? "the disk of the CommitLog is full"
-      : `the CommitLog can't be written: ${(error as Error).message}`;
-    logger.error("{message}", { message });
+    const message = isFull ? "the disk of the CommitLog is full" : `the CommitLog can't be written: ${why}`;
+    if (this.#refusal.now === undefined) logger.error("{message}", { message });
     const refused = new StoreRefusedError(reason, message, { cause: error });
     this.#dispatcher.drop(this.#log.writtenOffset);
-    this.#refuse(reason, message);
+    this.#refusal.refuse(reason, message, !isPassing);
     try {
       this.#log.dropUnwritten();
-      if (isFull) this.#clock.after(RETRY_WRITE_MS, () => this.#accept("DISK_FULL"));
+      if (isPassing) this.#clock.after(RETRY_WRITE_MS, () => this.#refusal.accept(reason));
     } catch (error) {
-      this.#refuse(
-        "WRITE_FAILED",
-        `the CommitLog can't be cut after a failed write: ${(error as Error).message}`,
-      );
+      // It ends with a sync, which may be what has failed.
+      this.#flusher.giveUp();
+      this.#onSyncFailed(error, "the CommitLog could not be cut after a failed write");
     }
-    for (const listener of this.#lossListeners) listener(this.#log.writtenOffset, refused);
+    this.#tellLoss(this.#log.writtenOffset, refused);
     return refused;
   }
 
   /** A sync that failed may have lost pages for good: nothing is acknowledged any more. */
-  #onSyncFailed(error: unknown): void {
-    const message = `flushing the CommitLog failed, so nothing is stored until a restart has checked it: ${
+  #onSyncFailed(error: unknown, what = "flushing the CommitLog failed"): void {
+    const message = `${what}, so nothing is stored until a restart has checked it: ${
       (error as Error).message
     }`;
     logger.error("{message}", { message });
-    this.#refuse("SYNC_FAILED", message);
-    const refused = new StoreRefusedError("SYNC_FAILED", message, { cause: error });
-    for (const listener of this.#lossListeners) listener(this.#log.flushedOffset, refused);
+    this.#refusal.refuse("SYNC_FAILED", message, true);
+    this.#tellLoss(
+      this.#log.flushedOffset,
+      new StoreRefusedError("SYNC_FAILED", message, { cause: error }),
+    );
   }
 
-  #refuse(reason: RefusalReason, message: string): void {
-    if (!this.#isClosing) this.#refusal = { reason, message };
-  }
-
-  #accept(reason: RefusalReason): void {
-    if (this.#refusal?.reason === reason) this.#refusal = undefined;
-  }
-
-  /** Runs one piece of background work after the other; a failure is logged and tried again next time. */
-  #inBackground(work: () => Promise<void>): void {
-    if (this.#isClosing) return;
-    this.#background = this.#background.then(work).catch((error) => {
-      logger.error("background work of the store failed: {error}", { error });
-    });
-  }
-
-  /** Writes queues and index; thoroughly: makes them durable, and then says so in the checkpoint. */
-  async #flushDerived(thoroughly = false): Promise<void> {
-    const nowMs = this.#clock.monotonicMs();
-    if (nowMs - this.#lastThoroughMs >= this.#options.consumeQueueFlushThoroughIntervalMs) thoroughly = true;
-    const timestampMs = this.#dispatcher.dispatchedTimestampMs;
-    await this.#eachSliced(this.#dirtyQueues, (queue) => {
-      queue.write();
-      this.#dirtyQueues.delete(queue);
-      this.#unsyncedQueues.add(queue);
-    });
-    if (!thoroughly) return;
-    this.#lastThoroughMs = nowMs;
-    await this.#index?.flush();
-    for (const queue of [...this.#unsyncedQueues]) {
-      this.#unsyncedQueues.delete(queue);
+  #tellLoss(fromOffset: number, error: StoreRefusedError): void {
+    for (const listener of this.#lossListeners) {
       try {
-        await queue.sync();
+        listener(fromOffset, error);
       } catch (error) {
-        this.#unsyncedQueues.add(queue);
-        throw error;
+        logger.error("who waits for messages that are lost has failed: {error}", { error });
       }
     }
-    if (timestampMs === 0) return;
-    await this.#flusher.flushed();
-    this.#checkpoint.update({
-      physicMsgTimestampMs: timestampMs,
-      logicsMsgTimestampMs: timestampMs,
-      confirmPhysicalOffset: this.#dispatcher.dispatchedOffset,
+  }
+
+  /**
+   * Runs one piece of background work after the other, each once at a time; a failure is tried again next
+   * time, and logged once until it has gone.
+   */
+  #inBackground(work: () => Promise<void>): void {
+    if (this.#closed !== undefined || this.#waiting.has(work)) return;
+    this.#waiting.add(work);
+    this.#background = this.#background.then(async () => {
+      this.#waiting.delete(work);
+      try {
+        await work();
+        this.#backgroundFailure = "";
+      } catch (error) {
+        const failure = String(error);
+        if (failure !== this.#backgroundFailure) {
+          logger.error("background work of the store failed, and is tried again: {error}", { error });
+        }
+        this.#backgroundFailure = failure;
+      }
     });
-    await this.#checkpoint.flush();
   }
 
-  async #eachSliced<T>(items: Iterable<T>, work: (item: T) => void): Promise<void> {
-    let startMs = performance.now();
-    for (const item of [...items]) {
-      work(item);
-      if (performance.now() - startMs < SLICE_MS) continue;
-      await new Promise<void>((resolve) => setImmediate(resolve));
-      startMs = performance.now();
+  #flushDerived = async (): Promise<void> => {
+    try {
+      await this.#derived.flush();
+      this.#refusal.accept(QUEUES_REFUSED);
+    } catch (error) {
+      // Their entries wait in memory, which has an end.
+      if (this.#derived.failedRounds >= MAX_FAILED_ROUNDS) {
+        this.#refusal.refuse(
+          QUEUES_REFUSED,
+          `ConsumeQueues can't be written: ${(error as Error).message}`,
+          false,
+        );
+      }
+      throw error;
     }
-  }
+  };
 
-  async #clean(): Promise<void> {
+  #clean = async (): Promise<void> => {
     const state = this.#disk.check();
-    if (state.isFull && this.#refusal === undefined) {
-      this.#refuse("DISK_FULL", state.message);
-      logger.error("{message}", { message: state.message });
-    } else if (!state.isFull) {
-      this.#accept("DISK_FULL");
+    if (state.isFull) {
+      if (this.#refusal.now === undefined) logger.error("{message}", { message: state.message });
+      this.#refusal.refuse("DISK_FULL", state.message, false);
+    } else {
+      this.#refusal.accept("DISK_FULL");
     }
     if (!this.#cleaner.isDue(state)) return;
     let deleted = 0;
-    while (deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state)) {
+    while (deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state, this.#deletableOffset())) {
       deleted++;
       const pauseMs = this.#options.commitLogDeletePauseMs;
       await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
     }
     if (deleted > 0) await this.#dropExpiredEntries();
+  };
+
+  /**
+   * Log files go only when the queues can do without them. But on a disk so full that queues can't be written,
+   * they are what makes room.
+   */
+  #deletableOffset(): number {
+    const { failedRounds, settledOffset } = this.#derived;
+    return failedRounds > 0 ? Math.min(this.#log.flushedOffset, this.dispatchedOffset) : settledOffset;
   }
 
   /** Queues and index follow the log's new start. */
   async #dropExpiredEntries(): Promise<void> {
     const minOffset = this.#log.minOffset;
-    await this.#eachSliced(this.#queues.all(), (queue) => {
+    await eachSliced(this.#clock, this.#queues.all(), (queue) => {
       queue.correctMinOffset(minOffset);
       queue.deleteExpiredFiles();
     });

@@ -34,27 +34,46 @@ export class OpenFiles {
     return this.#add(path, this.#files.create(path, sizeBytes));
   }
 
+  /** From now on the file, once open, stays so until `unpin` was called as often, or `close`. */
+  pin(path: string): void {
+    this.#pins.set(path, (this.#pins.get(path) ?? 0) + 1);
+  }
+
+  unpin(path: string): void {
+    const pins = (this.#pins.get(path) ?? 0) - 1;
+    if (pins > 0) this.#pins.set(path, pins);
+    else this.#pins.delete(path);
+  }
+
   /** Makes the file's data durable; it stays open meanwhile. */
   async sync(path: string): Promise<void> {
-    this.#pins.set(path, (this.#pins.get(path) ?? 0) + 1);
-    try {
-      await this.get(path).sync();
-    } finally {
-      const pins = this.#pins.get(path)! - 1;
-      if (pins === 0) this.#pins.delete(path);
-      else this.#pins.set(path, pins);
-    }
+    await this.#pinned(path, (file) => file.sync());
+  }
+
+  /** Reads without blocking; the file stays open meanwhile. */
+  async readAsync(path: string, target: Uint8Array, position: number): Promise<number> {
+    return await this.#pinned(path, (file) => file.readAtAsync(target, position));
   }
 
   /** Closes the file if it is open, for one that will be removed. */
   close(path: string): void {
     this.#open.get(path)?.close();
     this.#open.delete(path);
+    this.#pins.delete(path);
   }
 
   closeAll(): void {
     for (const file of this.#open.values()) file.close();
     this.#open.clear();
+  }
+
+  async #pinned<T>(path: string, use: (file: StoreFile) => Promise<T>): Promise<T> {
+    this.pin(path);
+    try {
+      return await use(this.get(path));
+    } finally {
+      this.unpin(path);
+    }
   }
 
   #add(path: string, file: StoreFile): StoreFile {

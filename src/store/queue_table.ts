@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { ConsumeQueue } from "./consume_queue.ts";
@@ -9,6 +10,9 @@ import { MessageIllegalError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
+/** Of Linux file systems. */
+const MAX_NAME_BYTES = 255;
+
 /** All ConsumeQueues, kept as `consumequeue/TOPIC/QUEUE_ID/…`. Files of a queue appear with its first entry. */
 export class QueueTable {
   readonly directory: string;
@@ -16,6 +20,7 @@ export class QueueTable {
   #files: Files;
   #open: OpenFiles;
   #isClean: boolean;
+  #isLoaded = false;
   #topics = new Map<string, Map<number, ConsumeQueue>>();
 
   /** `isClean`: whether the last process that had the store ended it properly. */
@@ -38,9 +43,10 @@ export class QueueTable {
         continue;
       }
       for (const name of this.#files.list(path)) {
-        if (/^[0-9]{1,9}$/.test(name)) this.getOrCreate(topic, Number(name));
+        if (isQueueId(name)) this.getOrCreate(topic, Number(name));
       }
     }
+    this.#isLoaded = true;
   }
 
   get(topic: string, queueId: number): ConsumeQueue | undefined {
@@ -50,15 +56,13 @@ export class QueueTable {
   /** @throws MessageIllegalError for a name that can't be a directory */
   getOrCreate(topic: string, queueId: number): ConsumeQueue {
     let queues = this.#topics.get(topic);
-    if (queues === undefined) {
-      if (topic === "" || topic === "." || topic === ".." || /[/\\\0]/.test(topic)) {
-        throw new MessageIllegalError(`the topic ${JSON.stringify(topic)} can't be stored`);
-      }
-      queues = new Map();
-      this.#topics.set(topic, queues);
-    }
-    let queue = queues.get(queueId);
+    let queue = queues?.get(queueId);
     if (queue === undefined) {
+      if (!isDirectoryName(topic) || !(queueId >= 0)) {
+        throw new MessageIllegalError(
+          `the topic ${JSON.stringify(topic)}, queue ${queueId}, can't be stored`,
+        );
+      }
       const directory = join(this.directory, topic, String(queueId));
       const segments = SegmentFiles.load({
         directory,
@@ -67,7 +71,10 @@ export class QueueTable {
         open: this.#open,
         unsyncedDirectories: this.#isClean ? [] : [this.directory, dirname(directory), directory],
       });
+      // Left over where the topic could not be deleted properly.
+      if (this.#isLoaded && !segments.isEmpty) segments.removeAll();
       queue = new ConsumeQueue(topic, queueId, segments);
+      if (queues === undefined) this.#topics.set(topic, queues = new Map());
       queues.set(queueId, queue);
     }
     return queue;
@@ -85,10 +92,23 @@ export class QueueTable {
     return [...this.#topics.get(topic)?.values() ?? []];
   }
 
-  /** Removes all queues of a topic from table and disk. */
+  /** Removes all queues of a topic from table and disk, durably. */
   delete(topic: string): void {
-    for (const queue of this.queuesOf(topic)) queue.destroy();
+    const queues = this.queuesOf(topic);
+    if (queues.length === 0) return;
     this.#topics.delete(topic);
+    for (const queue of queues) queue.destroy();
     this.#files.removeDirectory(join(this.directory, topic));
+    this.#files.syncDirectory(this.directory);
   }
+}
+
+function isDirectoryName(topic: string): boolean {
+  return topic !== "." && topic !== ".." && !/[/\\\0]/.test(topic) && topic !== "" &&
+    Buffer.byteLength(topic) <= MAX_NAME_BYTES;
+}
+
+/** Whether a directory's name is the id of a queue: a Java int as Java writes it. */
+function isQueueId(name: string): boolean {
+  return /^(0|[1-9][0-9]{0,9})$/.test(name) && Number(name) <= 0x7fffffff;
 }

@@ -6,21 +6,36 @@
  * a queue is added. After a crash only what the checkpoint covers was surely durable: each queue is cut back
  * to the entries that point before the file where the walk begins, and built again from there. Behind the
  * end the log is made to read as zeros. [RMQ CommitLog.recoverNormally, recoverAbnormally]
+ *
+ * The log ends at the first bytes that are no whole message, as Apache has it, with one exception: where the
+ * checkpoint says that what follows had been flushed, and it is still there, the disk has been damaged, and
+ * cutting the log would lose messages that were promised. Then the store does not open.
+ *
+ * Queue offsets and store times of a record are not grounds to end the log: clocks are set back, topics are
+ * deleted and made again. A record whose queue offset can't be is left out of its queue, and reported.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { getLogger } from "@logtape/logtape";
 import { parseProperties, Property } from "../protocol/properties.ts";
 import type { RecordFrame } from "../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
-import type { ConsumeQueue } from "./consume_queue.ts";
+import type { ConsumeQueue, EntryCheck } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
-import { firstRecord, type ScanEnd, scanLog } from "./log_scan.ts";
+import { recordAt, type ScanEnd, scanLog, wholeRecordBehind } from "./log_scan.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
+import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { SegmentFiles } from "./segment_files.ts";
-import { StoreCorruptError } from "./types.ts";
+import { MessageIllegalError, StoreCorruptError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
+
+/** Apache takes away so much from the checkpoint's times before it trusts them with queues. */
+const CHECKPOINT_MARGIN_MS = 3000;
+/** Beyond it, a queue offset was never given: that is years of a million messages a second. */
+const MAX_QUEUE_OFFSET = 2 ** 48;
+/** A store time further in the future than this is not taken for a time. */
+const MAX_AHEAD_MS = 24 * 3_600_000;
 
 export interface RecoveryOptions {
   log: SegmentFiles;
@@ -28,8 +43,9 @@ export interface RecoveryOptions {
   index: KeyIndex | undefined;
   /** Whether the last process that had the store ended it properly. */
   isClean: boolean;
-  /** After a crash: messages stored up to this time are durable in log, queues and index. */
-  durableTimestampMs: number;
+  /** By the checkpoint: the store time of a message up to which log and queues had been made durable. */
+  checkpointMs: number;
+  nowMs: number;
   checkBodyCrc: boolean;
   delayLevelsMs: readonly number[];
 }
@@ -37,43 +53,56 @@ export interface RecoveryOptions {
 export interface Recovered {
   /** End of the log. */
   endOffset: number;
-  /** Of the last message; 0 in an empty log. */
+  /** Of the last message with a time that can be; 0 without any. */
   storeTimestampMs: number;
 }
 
 /** @throws StoreCorruptError where going on would lose something that an operator can still save */
 export function recover(options: RecoveryOptions): Recovered {
-  const { log, queues, isClean } = options;
+  const { log, queues, isClean, checkBodyCrc } = options;
   if (log.isEmpty) return recoverEmpty(options);
-  const knownEnd = isClean ? recoverQueues(queues, log.endOffset, true) : 0;
-  const startOffset = isClean ? cleanStart(log, knownEnd) : crashStart(log, options.durableTimestampMs);
-  if (!isClean) recoverQueues(queues, startOffset, false);
-  const redoFrom = Math.max(startOffset, knownEnd);
-  const redo = (frame: RecordFrame, bytes: Buffer) => {
-    if (frame.physicalOffset >= redoFrom) redispatch(options, frame, bytes);
-  };
-  const end = scanLog(log, startOffset, options.checkBodyCrc, redo);
+  const durableMs = options.checkpointMs - CHECKPOINT_MARGIN_MS;
+  const isInLog = (queue: ConsumeQueue) => entryCheck(log, queue);
+  let startOffset = isClean ? log.endOffset : crashStart(log, durableMs);
+  const knownEnd = recoverQueues(queues, startOffset, isClean, isInLog);
+  if (isClean) startOffset = cleanStart(log, knownEnd);
+  const redoFrom = isClean ? Math.max(startOffset, knownEnd) : startOffset;
+  const incomplete = new Set<ConsumeQueue>();
+  let storeTimestampMs = 0;
+  const scan = { startOffset, checkBodyCrc, mayBeTornAfterMs: isClean ? undefined : durableMs };
+  const end = scanLog(log, scan, (frame, bytes) => {
+    if (frame.storeTimestampMs <= options.nowMs + MAX_AHEAD_MS) storeTimestampMs = frame.storeTimestampMs;
+    if (frame.physicalOffset >= redoFrom) redispatch(options, frame, bytes, incomplete);
+  });
+  refuseDamage(options, end);
   report(log, end, isClean, startOffset);
   if (end.reason !== "END") log.truncate(end.endOffset);
   // A process that was killed may have left in the page cache what counts as flushed from now on.
   if (!isClean) log.syncFrom(startOffset);
+  if (incomplete.size > 0) rebuild(options, incomplete, end.endOffset);
   for (const queue of queues.all()) {
-    if (queue.lastPhysicalEnd() > end.endOffset) queue.recover(end.endOffset, false);
+    if (queue.lastPhysicalEnd > end.endOffset) queue.recover(end.endOffset, false, isInLog(queue));
     queue.correctMinOffset(log.minOffset);
   }
-  return { endOffset: end.endOffset, storeTimestampMs: end.storeTimestampMs };
+  return { endOffset: end.endOffset, storeTimestampMs };
 }
 
 /** Puts one record into queue and index, if it is not there yet. */
-function redispatch(options: RecoveryOptions, frame: RecordFrame, bytes: Buffer): void {
-  const topic = bytes.toString("utf8", frame.topicAt, frame.topicAt + frame.topicBytes);
+function redispatch(
+  options: RecoveryOptions,
+  frame: RecordFrame,
+  bytes: Buffer,
+  incomplete: Set<ConsumeQueue>,
+): void {
+  const topic = topicOf(frame, bytes);
   const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
   const properties = parseProperties(text);
   const { physicalOffset, storeTimestampMs } = frame;
   const transaction = frame.sysFlag & TRANSACTION_MASK;
   if (transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
-    enqueue(options.queues, topic, frame, tagsCode);
+    const queue = queueOf(options.queues, topic, frame);
+    if (queue !== undefined && !incomplete.has(queue)) enqueue(queue, frame, tagsCode, incomplete);
   }
   if (transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const uniqueKey = properties.get(Property.UNIQ_KEY);
@@ -81,38 +110,102 @@ function redispatch(options: RecoveryOptions, frame: RecordFrame, bytes: Buffer)
   }
 }
 
-function enqueue(queues: QueueTable, topic: string, frame: RecordFrame, tagsCode: number): void {
-  let queue: ConsumeQueue;
+function topicOf({ topicAt, topicBytes }: RecordFrame, bytes: Buffer): string {
+  return bytes.toString("utf8", topicAt, topicAt + topicBytes);
+}
+
+function queueOf(queues: QueueTable, topic: string, frame: RecordFrame): ConsumeQueue | undefined {
   try {
-    queue = queues.getOrCreate(topic, frame.queueId);
+    return queues.getOrCreate(topic, frame.queueId);
   } catch (error) {
-    logger.error("the message at offset {offset} is left out of its queue: {error}", {
+    if (!(error instanceof MessageIllegalError)) throw error;
+    logger.error("the message at offset {offset} is left out of its queue: {reason}", {
       offset: frame.physicalOffset,
-      error,
+      reason: error.message,
     });
-    return;
+    return undefined;
   }
-  if (frame.queueOffset < queue.maxOffset) {
-    const known = queue.entry(frame.queueOffset)?.physicalOffset;
-    if (known !== undefined && known >= frame.physicalOffset) return;
-    // a later record with an earlier number: the topic was deleted and made again in between
-    if (known !== undefined) queue.restartAt(frame.queueOffset);
+}
+
+/** @param incomplete gets the queue if entries before this one are missing; absent: they are nowhere */
+function enqueue(
+  queue: ConsumeQueue,
+  frame: RecordFrame,
+  tagsCode: number,
+  incomplete?: Set<ConsumeQueue>,
+): void {
+  const { queueOffset, physicalOffset, totalBytes } = frame;
+  if (physicalOffset < queue.lastPhysicalEnd) return;
+  const gap = queueOffset - queue.maxOffset;
+  if (gap !== 0) {
+    // Topics that are deleted and made again begin at 0. What is before the start of a young queue has expired.
+    if (queueOffset === 0) queue.restartAt(0);
+    else if (queueOffset > MAX_QUEUE_OFFSET || gap < 0 || (!queue.isYoung && gap > queue.entriesPerFile)) {
+      return reportOffset(queue, frame, "is left out of its queue");
+    } else if (!queue.isYoung && incomplete !== undefined) return void incomplete.add(queue);
+    else if (!queue.isYoung) reportOffset(queue, frame, "leaves a gap in its queue");
   }
-  queue.put(frame.queueOffset, frame.physicalOffset, frame.totalBytes, tagsCode);
+  queue.put(queueOffset, physicalOffset, totalBytes, tagsCode);
+}
+
+function reportOffset(queue: ConsumeQueue, frame: RecordFrame, what: string): void {
+  logger.error(
+    "the message at offset {offset} {what} ({topic}, {queueId}): it has queue offset {queueOffset}, the next " +
+      "one is {maxOffset}",
+    {
+      what,
+      offset: frame.physicalOffset,
+      topic: queue.topic,
+      queueId: queue.queueId,
+      queueOffset: frame.queueOffset,
+      maxOffset: queue.maxOffset,
+    },
+  );
+}
+
+/** Queues whose files lack entries that should have been durable are made again of the whole log. */
+function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOffset: number): void {
+  const { log, queues, checkBodyCrc, delayLevelsMs } = options;
+  for (const queue of incomplete) {
+    const { topic, queueId } = queue;
+    logger.warn("entries are missing in {topic}, queue {queueId}; it is built again from the log", {
+      topic,
+      queueId,
+    });
+    queue.clear();
+  }
+  for (let startOffset: number | undefined = log.minOffset; startOffset !== undefined;) {
+    const end = scanLog(log, { startOffset, checkBodyCrc }, (frame, bytes) => {
+      const topic = topicOf(frame, bytes);
+      const queue = queues.get(topic, frame.queueId);
+      const transaction = frame.sysFlag & TRANSACTION_MASK;
+      if (queue === undefined || !incomplete.has(queue) || frame.physicalOffset >= endOffset) return;
+      if (transaction === SysFlag.TRANSACTION_PREPARED || transaction === SysFlag.TRANSACTION_ROLLBACK) {
+        return;
+      }
+      const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
+      const { storeTimestampMs } = frame;
+      const tagsCode = queueTagsCode(topic, parseProperties(text), storeTimestampMs, delayLevelsMs);
+      enqueue(queue, frame, tagsCode);
+    });
+    startOffset = end.endOffset < endOffset
+      ? wholeRecordBehind(log, end.endOffset)?.physicalOffset
+      : undefined;
+  }
 }
 
 /**
  * No log: fine for a new store, or where a power cut came before the first flush. Otherwise queues that hold
  * something point to a log that is elsewhere.
  */
-function recoverEmpty({ log, queues, isClean, durableTimestampMs }: RecoveryOptions): Recovered {
-  const wasNeverFlushed = !isClean && durableTimestampMs <= 0;
+function recoverEmpty({ log, queues, isClean, checkpointMs }: RecoveryOptions): Recovered {
+  const wasNeverFlushed = !isClean && checkpointMs === 0;
   for (const queue of queues.all()) {
     if (wasNeverFlushed) {
-      queue.destroy();
+      queue.clear();
       continue;
     }
-    queue.recover(Number.MAX_SAFE_INTEGER, true);
+    queue.recover(Number.MAX_SAFE_INTEGER, true, () => undefined);
     if (queue.maxOffset > queue.minOffset) {
       throw new StoreCorruptError(
         log.directory,
@@ -125,28 +218,71 @@ function recoverEmpty({ log, queues, isClean, durableTimestampMs }: RecoveryOpti
 }
 
 /** Finds the end of each queue. @returns the end of the last message that any of them knows */
-function recoverQueues(queues: QueueTable, trustedEnd: number, isClean: boolean): number {
+function recoverQueues(
+  queues: QueueTable,
+  trustedEnd: number,
+  isClean: boolean,
+  isInLog: (queue: ConsumeQueue) => EntryCheck,
+): number {
   let knownEnd = 0;
   for (const queue of queues.all()) {
-    queue.recover(trustedEnd, isClean);
-    knownEnd = Math.max(knownEnd, queue.lastPhysicalEnd());
+    queue.recover(trustedEnd, isClean, isInLog(queue));
+    knownEnd = Math.max(knownEnd, queue.lastPhysicalEnd);
   }
   return knownEnd;
+}
+
+function entryCheck(log: SegmentFiles, queue: ConsumeQueue): EntryCheck {
+  const head = Buffer.alloc(HEAD_BYTES);
+  return ({ physicalOffset, size }) => {
+    if (physicalOffset < log.minOffset) return undefined;
+    const bytes = head.subarray(0, log.read(head, physicalOffset));
+    return believedLength(bytes, physicalOffset) === size && bytes.readInt32BE(12) === queue.queueId;
+  };
+}
+
+/**
+ * A log that ends before what the checkpoint knows to be durable, and goes on behind, is damaged in its middle.
+ * @throws StoreCorruptError
+ */
+function refuseDamage({ log, checkpointMs }: RecoveryOptions, end: ScanEnd): void {
+  if (end.storeTimestampMs >= checkpointMs) return;
+  const file = log.path(log.startOf(end.endOffset));
+  const next = wholeRecordBehind(log, end.endOffset);
+  // What a cut had left behind is older than what was stored since.
+  const isDurable = next !== undefined && next.storeTimestampMs >= end.storeTimestampMs &&
+    next.storeTimestampMs <= checkpointMs;
+  if (isDurable) {
+    throw new StoreCorruptError(
+      file,
+      `there is no whole message at offset ${end.endOffset} (${end.reason}), but messages that had been flushed ` +
+        `follow from offset ${next.physicalOffset} on. The log was left as it is: if a slave or a backup has ` +
+        "this file, bring it back from there. To give up everything from that offset on, remove the file checkpoint",
+    );
+  }
+  logger.error(
+    "{file}: the log ends at offset {offset}; messages stored up to {time} had been flushed and are lost",
+    {
+      file,
+      offset: end.endOffset,
+      time: new Date(checkpointMs).toISOString(),
+    },
+  );
 }
 
 /** The last file that begins no later than the end of what the queues know; the first file where none does. */
 function cleanStart(log: SegmentFiles, knownEnd: number): number {
   for (let start = log.endOffset - log.fileBytes; start > log.minOffset; start -= log.fileBytes) {
-    if (start <= knownEnd && firstRecord(log, start) !== undefined) return start;
+    if (start <= knownEnd && recordAt(log, start) !== undefined) return start;
   }
   return log.minOffset;
 }
 
 /** The last file that begins with a message which is surely durable everywhere; the first file where none does. */
-function crashStart(log: SegmentFiles, durableTimestampMs: number): number {
+function crashStart(log: SegmentFiles, durableMs: number): number {
   for (let start = log.endOffset - log.fileBytes; start > log.minOffset; start -= log.fileBytes) {
-    const first = firstRecord(log, start);
-    if (first !== undefined && first.storeTimestampMs > 0 && first.storeTimestampMs <= durableTimestampMs) {
+    const first = recordAt(log, start);
+    if (first !== undefined && first.storeTimestampMs > 0 && first.storeTimestampMs <= durableMs) {
       return start;
     }
   }

@@ -17,6 +17,11 @@ export interface SegmentFilesOptions {
   open: OpenFiles;
   /** After an unclean stop: directories whose names (of these files, or above them) may not be durable yet. */
   unsyncedDirectories?: readonly string[];
+  /**
+   * Keeps files open from a write to the sync after it. Once a file is closed, the system may forget that
+   * writing its pages back has failed, and a later sync would not tell.
+   */
+  keepsUnsyncedOpen?: boolean;
 }
 
 /**
@@ -34,10 +39,14 @@ export class SegmentFiles {
   #count = 0;
   /** Directories that hold names which a power cut may take away. */
   #unsyncedDirectories: Set<string>;
+  #keepsUnsyncedOpen: boolean;
+  /** Files that are kept open, by their start. */
+  #kept = new Set<number>();
 
   private constructor(options: SegmentFilesOptions) {
     this.directory = options.directory;
     this.#unsyncedDirectories = new Set(options.unsyncedDirectories);
+    this.#keepsUnsyncedOpen = options.keepsUnsyncedOpen ?? false;
     this.fileBytes = options.fileBytes;
     this.#files = options.files;
     this.#open = options.open;
@@ -111,7 +120,12 @@ export class SegmentFiles {
 
   /** Writes bytes that lie within one file. */
   write(source: Uint8Array, offset: number): void {
-    this.file(offset).writeAt(source, offset % this.fileBytes);
+    const start = this.startOf(offset);
+    if (this.#keepsUnsyncedOpen && !this.#kept.has(start)) {
+      this.#kept.add(start);
+      this.#open.pin(this.path(start));
+    }
+    this.file(offset).writeAt(source, offset - start);
   }
 
   /** Reads bytes that lie within one file. @returns how many there were */
@@ -122,12 +136,17 @@ export class SegmentFiles {
 
   async readAsync(target: Uint8Array, offset: number): Promise<number> {
     if (!this.has(offset)) return 0;
-    return await this.file(offset).readAtAsync(target, offset % this.fileBytes);
+    return await this.#open.readAsync(this.path(this.startOf(offset)), target, offset % this.fileBytes);
   }
 
   /** Makes the data of the file that holds `offset` durable, and its name. */
   async sync(offset: number): Promise<void> {
-    await this.#open.sync(this.path(this.startOf(offset)));
+    const start = this.startOf(offset);
+    const path = this.path(start);
+    // What is written from now on needs another sync, and keeps the file open for it.
+    const wasKept = this.#kept.delete(start);
+    await this.#open.sync(path);
+    if (wasKept) this.#open.unpin(path);
     this.#syncNames();
   }
 
@@ -148,18 +167,24 @@ export class SegmentFiles {
   }
 
   /**
-   * Ends the sequence at `offset`: removes later files and makes everything behind it in its own file read as
-   * zeros, so that nothing stale can come back. Durable on return.
+   * Ends the sequence at `offset`, which must not lie before it: removes later files and makes everything
+   * behind it in its own file read as zeros, so that nothing stale can come back. The first file always stays,
+   * since its name tells where the sequence has got to.
    */
+  cut(offset: number): void {
+    while (this.#count > 1 && this.endOffset - this.fileBytes >= offset) this.#removeLast();
+    this.#unsyncedDirectories.add(this.directory);
+    if (!this.has(offset)) return;
+    const file = this.file(offset);
+    file.truncate(offset % this.fileBytes);
+    file.truncate(this.fileBytes);
+  }
+
+  /** The same, durable on return. */
   truncate(offset: number): void {
-    while (this.#count > 0 && this.endOffset - this.fileBytes >= offset) this.#removeLast();
-    if (this.has(offset)) {
-      const file = this.file(offset);
-      file.truncate(offset % this.fileBytes);
-      file.truncate(this.fileBytes);
-      file.syncNow();
-    }
-    if (this.#files.stat(this.directory) !== undefined) this.#files.syncDirectory(this.directory);
+    this.cut(offset);
+    if (this.has(offset)) this.file(offset).syncNow();
+    this.#syncNames();
   }
 
   /** Removes the first file. */
@@ -167,6 +192,7 @@ export class SegmentFiles {
     const path = this.path(this.#startOffset);
     this.#open.close(path);
     this.#files.remove(path);
+    this.#kept.delete(this.#startOffset);
     this.#startOffset += this.fileBytes;
     this.#count--;
   }
@@ -184,9 +210,10 @@ export class SegmentFiles {
   }
 
   #removeLast(): void {
-    const path = this.path(this.endOffset - this.fileBytes);
-    this.#open.close(path);
-    this.#files.remove(path);
+    const start = this.endOffset - this.fileBytes;
+    this.#open.close(this.path(start));
+    this.#files.remove(this.path(start));
+    this.#kept.delete(start);
     this.#count--;
   }
 

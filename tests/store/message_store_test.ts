@@ -294,7 +294,12 @@ describe("message store", () => {
   });
 
   test("expired log files go, and queues and index follow", async () => {
-    await open({ cleanIntervalMs: 5, deleteAtHours: Array.from({ length: 24 }, (_, hour) => hour) });
+    await open({
+      cleanIntervalMs: 5,
+      consumeQueueFlushIntervalMs: 5,
+      consumeQueueFlushThoroughIntervalMs: 5,
+      deleteAtHours: Array.from({ length: 24 }, (_, hour) => hour),
+    });
     await append(filler(500));
     const commitLog = join(directory.path, "commitlog");
     const files = readdirSync(commitLog).sort();
