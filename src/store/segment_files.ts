@@ -172,8 +172,10 @@ export class SegmentFiles {
    * since its name tells where the sequence has got to.
    */
   cut(offset: number): void {
+    const count = this.#count;
     while (this.#count > 1 && this.endOffset - this.fileBytes >= offset) this.#removeLast();
-    this.#unsyncedDirectories.add(this.directory);
+    // A power cut must not leave a file that is short for a moment, and others behind it.
+    if (this.#count < count) this.#files.syncDirectory(this.directory);
     if (!this.has(offset)) return;
     const file = this.file(offset);
     file.truncate(offset % this.fileBytes);
@@ -184,7 +186,6 @@ export class SegmentFiles {
   truncate(offset: number): void {
     this.cut(offset);
     if (this.has(offset)) this.file(offset).syncNow();
-    this.#syncNames();
   }
 
   /** Removes the first file. */
