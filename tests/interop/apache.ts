@@ -74,6 +74,7 @@ export async function startJava(
     "file.encoding": "UTF-8",
     "stdout.encoding": "UTF-8",
     "user.home": options.home,
+    "java.io.tmpdir": options.home, // native libraries and keys that a killed JVM leaves behind
     "rmq.logback.configurationFile": join(options.home, "conf", "quiet.xml"),
     "rocketmq.client.logRoot": join(options.home, "logs"),
     ...options.systemProperties,

@@ -6,8 +6,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 
+/** Runs a synchronous clean-up when the tests are over, however they went. Each runtime tells of it in its own way. */
+export function atExit(cleanUp: () => void): void {
+  process.on("exit", cleanUp);
+  globalThis.addEventListener?.("unload", cleanUp);
+}
+
 const alive = new Set<ChildProcess>();
-process.on("exit", () => alive.forEach((child) => child.kill("SIGKILL")));
+atExit(() => alive.forEach((child) => child.kill("SIGKILL")));
 
 const KEPT_LINES = 200;
 

@@ -3,12 +3,13 @@
  * Name servers and brokers of either make behind one face, so that every scenario can be run against `rmq` and against
  * the real Apache RocketMQ. INTEROP_SERVER (`rmq` or `apache-5.4.0`) says which one is under test.
  */
+import { rmSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { type ApacheVersion, startApacheBroker, startApacheNameServer } from "./apache.ts";
-import type { Child } from "./child.ts";
+import { atExit, type Child } from "./child.ts";
 import { freeBrokerPort, freePort } from "./ports.ts";
 import { startRmq } from "./rmq.ts";
 
@@ -27,6 +28,12 @@ function parseMake(text: string): Make {
   throw new Error(`INTEROP_SERVER is ${text}, and neither rmq nor apache-5.4.0`);
 }
 
+const workspaces = new Set<string>();
+atExit(() => {
+  if (process.env.INTEROP_KEEP === "1") return;
+  for (const path of workspaces) rmSync(path, { recursive: true, force: true });
+});
+
 /** A directory for one test file, removed at the end (INTEROP_KEEP=1 keeps it, for a look at logs and stores). */
 export class Workspace {
   readonly path: string;
@@ -37,7 +44,9 @@ export class Workspace {
   }
 
   static async create(): Promise<Workspace> {
-    return new Workspace(await mkdtemp(join(tmpdir(), "rmq-interop-")));
+    const path = await mkdtemp(join(tmpdir(), "rmq-interop-"));
+    workspaces.add(path);
+    return new Workspace(path);
   }
 
   /** A new directory in it. */
@@ -50,6 +59,7 @@ export class Workspace {
   async remove(): Promise<void> {
     if (process.env.INTEROP_KEEP === "1") console.log(`kept ${this.path}`);
     else await rm(this.path, { recursive: true, force: true, maxRetries: 5 });
+    workspaces.delete(this.path);
   }
 }
 
