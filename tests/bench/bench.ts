@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Figures, lifeTable, type PeerResults, workloadTable } from "./figures.ts";
 import { generator, type LoadReport, runLoad, runWorkload } from "./generator.ts";
-import { loadAverage, machineFacts, processCpuSeconds, processMemory } from "./machine.ts";
+import { loadAverage, machineFacts, processCpuSeconds, processMemory, timeOfOthers } from "./machine.ts";
 import { findNats, measureNats, type Nats, suitsNats } from "./nats.ts";
 import { apachePeer, type Peer, rmqPeer, type RunningPeer } from "./peers.ts";
 import { type Workload, WORKLOADS } from "./workloads.ts";
@@ -152,18 +152,29 @@ async function measureServer(
 ): Promise<void> {
   const residentBytesFresh = processMemory(server.pid).residentBytes;
   await warmUp(session, server);
+  let othersShare = 0;
   for (const workload of workloads) {
     syncDisk();
+    const before = timeOfOthers(server.pid).now;
     const topic = `bench-${workload.name}`;
     const reports = await runWorkload(session.generator, workload, server, topic, session.seconds);
     for (const report of reports) noteTroubles(session, results.name, workload, report);
     const report = reports.at(-1)!;
+    const { share } = timeOfOthers(server.pid, before);
+    othersShare = Math.max(othersShare, share);
+    if (share > QUIET_SHARE) {
+      note(
+        session,
+        `${results.name}, ${workload.name}: others used ${(share * 100).toFixed(0)} % of all cores`,
+      );
+    }
     keep(results, workload, figuresOf(workload, report, server.pid));
   }
   results.lives.push({
     startMs: server.startMs,
     idleCpu: await idleCpu(server.pid),
     residentBytesFresh,
+    othersShare,
     peakResidentBytes: processMemory(server.pid).peakResidentBytes,
   });
 }
@@ -221,10 +232,16 @@ function noteTroubles(session: Session, peer: string, workload: Workload, report
   if (!report.succeeded) troubles.push("nothing succeeded");
   else if (!report.sound) troubles.push("a check failed");
   if (troubles.length === 0) return;
-  const note = `${peer}, ${workload.name}, ${report.command}: ${troubles.join("; ")}`;
-  session.notes.push(note);
-  console.log(note);
+  note(session, `${peer}, ${workload.name}, ${report.command}: ${troubles.join("; ")}`);
 }
+
+function note(session: Session, text: string): void {
+  session.notes.push(text);
+  console.log(text);
+}
+
+/** What the kernel does for us (writing back, softirqs) is counted as of others, too. */
+const QUIET_SHARE = 0.15;
 
 /** Until what the last workload left to do is done. */
 const SETTLE_MS = 4_000;

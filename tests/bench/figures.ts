@@ -21,6 +21,8 @@ export interface Life {
   readonly idleCpu: number;
   readonly residentBytesFresh: number;
   readonly peakResidentBytes: number;
+  /** Share of all cores that other processes took, at most, during a workload: noise. */
+  readonly othersShare: number;
 }
 
 /** Everything measured of one peer: workload name to runs, one run per round. */
@@ -91,12 +93,14 @@ export function lifeTable(peers: readonly PeerResults[]): string {
   const lives = peers.map((peer) => ({
     ...median(peer.lives),
     peakResidentBytes: Math.max(...peer.lives.map((life) => life.peakResidentBytes)),
+    othersShare: Math.max(...peer.lives.map((life) => life.othersShare)),
   }));
   const rows = [
     ["start to first answer", ...lives.map((life) => time(life.startMs * 1000))],
     ["CPU when idle", ...lives.map((life) => percent(life.idleCpu))],
     ["resident after the start", ...lives.map((life) => `${megabytes(life.residentBytesFresh)} MB`)],
     ["resident at most", ...lives.map((life) => `${megabytes(life.peakResidentBytes)} MB`)],
+    ["disturbed by others at most", ...lives.map((life) => percent(life.othersShare))],
   ];
   const head = ["", ...peers.map((peer) => peer.name)];
   return markdownTable([head, ...rows], { align: ["l", ...peers.map(() => "r")], stringLength: length });

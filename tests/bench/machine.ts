@@ -28,10 +28,37 @@ export function processMemory(pid: number): ProcessMemory {
 
 /** User plus system time that a process has used. */
 export function processCpuSeconds(pid: number): number {
+  const [user, system] = processTimes(pid);
+  return user + system;
+}
+
+/** User and system time of a process, and of its children that have ended, in seconds. */
+function processTimes(pid: number): number[] {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  // The command's name may hold spaces; utime and stime are the fields 14 and 15.
+  // The command's name may hold spaces; utime, stime, cutime and cstime are the fields 14 to 17.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return fields.slice(11, 15).map((ticks) => Number(ticks) / TICKS_PER_SECOND);
+}
+
+/**
+ * Processor time that was spent by anyone but the process `pid`, this one and its children (the generator), since
+ * `since` was returned; as a share of all cores. It tells how far figures can be trusted.
+ */
+export function timeOfOthers(pid: number, since?: MachineTimes): { share: number; now: MachineTimes } {
+  // user nice system idle iowait irq softirq steal; guests' time is in user already.
+  const line = readFileSync("/proc/stat", "utf8").split("\n")[0];
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  const all = ticks.reduce((sum, part) => sum + part, 0) / TICKS_PER_SECOND;
+  const idle = (ticks[3] + ticks[4]) / TICKS_PER_SECOND;
+  const ours = processCpuSeconds(pid) + processTimes(process.pid).reduce((sum, part) => sum + part, 0);
+  const now = { all, others: all - idle - ours };
+  if (since === undefined || now.all === since.all) return { share: 0, now };
+  return { share: Math.max(0, (now.others - since.others) / (now.all - since.all)), now };
+}
+
+export interface MachineTimes {
+  readonly all: number;
+  readonly others: number;
 }
 
 /** USER_HZ, which is 100 on every Linux platform that Deno and Bun run on. */
