@@ -30,7 +30,7 @@ interface Chunk {
 
 const CHUNK_BYTES = 1 << 20;
 /** How much of the log's end is kept in memory for readers that keep up. */
-const TAIL_BYTES = 16 << 20;
+const TAIL_BYTES = 8 << 20;
 
 export class CommitLog {
   #segments: SegmentFiles;
@@ -242,7 +242,7 @@ export class CommitLog {
     ) {
       const { buffer } = this.#chunks[count++];
       this.#chunkBytes -= buffer.length;
-      if (buffer.length === CHUNK_BYTES && this.#spare.length < 4) this.#spare.push(buffer);
+      if (buffer.length === CHUNK_BYTES && this.#spare.length < 2) this.#spare.push(buffer);
     }
     if (count > 0) this.#chunks.splice(0, count);
   }
