@@ -10,7 +10,7 @@ const SRC = fileURLToPath(new URL("../src", import.meta.url));
 
 const MAY_IMPORT: Record<string, readonly string[]> = {
   main: ["cli"],
-  cli: ["config", "namesrv", "broker", "client", "http", "remoting", "protocol"],
+  cli: ["config", "namesrv", "broker", "store", "client", "http", "remoting", "protocol"],
   config: [],
   namesrv: ["remoting", "protocol", "http"],
   broker: ["remoting", "protocol", "store", "client", "http"],

@@ -16,6 +16,13 @@ export interface Command {
 export interface Surroundings {
   /** Writes to the standard output. */
   print(text: string): void;
+  /**
+   * Writes to the standard output and waits until it has gone out, for output that may be long. Absent: `print`
+   * will do. @returns false when nobody reads it any more
+   */
+  printOut?(text: string): Promise<boolean>;
+  /** Shows on the last line of the terminal where things stand; absent where there is no terminal. */
+  showProgress?(text: string): void;
   /** Writes to the standard error output. */
   complain(text: string): void;
   /** Resolves when the process is asked to end. */

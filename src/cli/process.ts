@@ -2,6 +2,9 @@
 import process from "node:process";
 import type { Surroundings } from "./command.ts";
 
+/** Terminals understand it as: empty the line from here on. */
+const ERASE_REST = "\x1b[K";
+
 const SIGNALS = ["SIGTERM", "SIGINT"] as const;
 
 export interface ProcessSurroundings extends Surroundings {
@@ -18,6 +21,10 @@ export function processSurroundings(): ProcessSurroundings {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   return {
     print: (text) => void process.stdout.write(text),
+    printOut: (text) => writeOut(process.stdout, text),
+    showProgress: process.stderr.isTTY
+      ? (text) => void process.stderr.write(`\r${text}${ERASE_REST}${text === "" ? "" : "\r"}`)
+      : undefined,
     complain: (text) => void process.stderr.write(text),
     stopRequested: stopRequest(),
     async exit(status) {
@@ -41,6 +48,11 @@ function stopRequest(): Promise<void> {
 }
 
 /** Resolves when what was written before has gone out, or can't. */
-function written(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => void stream.write("", () => resolve()));
+async function written(stream: NodeJS.WriteStream): Promise<void> {
+  await writeOut(stream, "");
+}
+
+/** Resolves when a text has gone out. @returns false when it can't */
+function writeOut(stream: NodeJS.WriteStream, text: string): Promise<boolean> {
+  return new Promise((resolve) => void stream.write(text, (error) => resolve(!error)));
 }

@@ -5,12 +5,14 @@ import { brokerCommand } from "./broker.ts";
 import type { Command, Surroundings } from "./command.ts";
 import { namesrvCommand } from "./namesrv.ts";
 import { standaloneCommand } from "./standalone.ts";
+import { storeCommand } from "./store.ts";
 import { VERSION } from "./version.ts";
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ["namesrv", namesrvCommand],
   ["broker", brokerCommand],
   ["standalone", standaloneCommand],
+  ["store", storeCommand],
 ]);
 
 const HELP = `rmq: a message broker and name server that Apache RocketMQ's clients and tools work with

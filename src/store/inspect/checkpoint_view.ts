@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
 import { join } from "node:path";
-import { readLong } from "../../protocol/record.ts";
+import { readLong, writeLong } from "../../protocol/record.ts";
 import type { CheckpointValues } from "../checkpoint.ts";
+import type { Files } from "../files.ts";
 import type { StoreReader } from "./reader.ts";
 
+const FILE_BYTES = 4096;
 const VALUE_BYTES = 40;
+const INDEX_TIMESTAMP_AT = 16;
 
 export interface CheckpointView {
   readonly path: string;
@@ -29,4 +32,19 @@ export function readCheckpoint(reader: StoreReader, directory: string): Checkpoi
       confirmPhysicalOffset: readLong(bytes, 32),
     },
   };
+}
+
+/** Says that the index is durable up to a store time. Durable on return. @throws what the disk says */
+export function writeIndexTimestamp(files: Files, directory: string, timestampMs: number): void {
+  const path = join(directory, "checkpoint");
+  const file = files.stat(path) === undefined ? files.create(path, FILE_BYTES) : files.open(path);
+  try {
+    const bytes = Buffer.alloc(8);
+    writeLong(bytes, timestampMs, 0);
+    file.writeAt(bytes, INDEX_TIMESTAMP_AT);
+    file.syncNow();
+  } finally {
+    file.close();
+  }
+  files.syncDirectory(directory);
 }

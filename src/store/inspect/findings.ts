@@ -59,15 +59,15 @@ const KINDS = {
   RECORD_DAMAGED: {
     severity: "wrong",
     means:
-      "These bytes are no message, and others follow. Nobody can read what was here; a broker whose start comes by " +
-      "here ends the log at this place and removes everything behind it.",
+      "These bytes are no message, and others follow. Nobody can read what was here. If the start of a broker comes " +
+      "by here, rmq refuses to start or ends the log here; Apache RocketMQ ends it here and removes what follows.",
     todo: SAVE_LOG,
   },
   RECORD_CRC: {
     severity: "wrong",
     means:
-      "The body is not the one that was stored: clients refuse it, and a broker whose start comes by here ends the log " +
-      "at this place and removes everything behind it.",
+      "The body is not the one that was stored; clients refuse it. If the start of a broker comes by here, rmq " +
+      "refuses to start or ends the log here; Apache RocketMQ ends it here and removes what follows.",
     todo: SAVE_LOG,
   },
   RECORD_PROPERTIES_CRC: {
@@ -112,10 +112,12 @@ const KINDS = {
     means: "The log has no messages with these queue offsets: they are lost. Consumers pass over them.",
     todo: "Look for what else is said about the log near here. A slave or a backup may still have them.",
   },
-  QUEUE_OFFSET_BACK: {
+  QUEUE_OFFSET_WRONG: {
     severity: "wrong",
-    means: "Two messages of the log claim one place in the queue; consumers get only one of them.",
-    todo: "Compare them with `rmq store dump DIR --topic TOPIC --queue QUEUE --log`.",
+    means:
+      "The place in the queue that the message claims belongs to another one, or can't be: consumers do not get it.",
+    todo:
+      "Look at it with `rmq store dump DIR --from OFFSET --limit 1 --body`, and send it again if it is needed.",
   },
   QUEUE_RESTARTED: {
     severity: "note",
@@ -332,9 +334,10 @@ export class Findings {
     });
   }
 
-  /** What is wrong first. */
+  /** What is wrong first; of one kind together, the log before what is derived from it. */
   get list(): Finding[] {
-    const all = [...this.#byPlace.values()];
+    const order = Object.keys(KINDS);
+    const all = [...this.#byPlace.values()].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
     return [
       ...all.filter((one) => one.severity === "wrong"),
       ...all.filter((one) => one.severity === "note"),

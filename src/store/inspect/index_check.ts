@@ -45,6 +45,7 @@ export class IndexCheck {
   #findings: Findings;
   #logStart: number;
   #state: StoreState;
+  #isDamaged: (physicalOffset: number) => boolean;
   #places: IndexPlace[];
   #shapes: IndexShape[] = [DEFAULT_INDEX_SHAPE];
   #file: OpenFile | undefined;
@@ -53,17 +54,20 @@ export class IndexCheck {
   #lastPhysicalOffset = 0;
   #firstIncomplete: number | undefined;
 
+  /** @param options isDamaged: whether a place of the log, before the last message given, can't be read */
   constructor(options: {
     reader: StoreReader;
     places: readonly IndexPlace[];
     findings: Findings;
     logStart: number;
     state: StoreState;
+    isDamaged: (physicalOffset: number) => boolean;
   }) {
     this.#reader = options.reader;
     this.#findings = options.findings;
     this.#logStart = options.logStart;
     this.#state = options.state;
+    this.#isDamaged = options.isDamaged;
     this.#places = [...options.places];
     this.#advance();
   }
@@ -73,12 +77,13 @@ export class IndexCheck {
     return this.#shapes.length > 1 ? this.#shapes[0] : undefined;
   }
 
-  /** A message, in the order of the log. */
+  /** A message, in the order of the log. Those of which the body is damaged are to be found, too. */
   onMessage(message: IndexedMessage): void {
     const { physicalOffset } = message;
     while (this.#entry !== undefined && this.#entry.physicalOffset < physicalOffset) {
-      if (this.#entry.physicalOffset >= this.#logStart) {
-        this.#wrongEntry(`points to ${this.#entry.physicalOffset} of the log, where no message begins`);
+      const { physicalOffset: found } = this.#entry;
+      if (found >= this.#logStart && !this.#isDamaged(found)) {
+        this.#wrongEntry(`points to ${found} of the log, where no message begins`);
       }
       this.#advance();
     }

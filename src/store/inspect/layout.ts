@@ -27,6 +27,8 @@ export interface QueuePlace {
   readonly topic: string;
   readonly queueId: number;
   readonly segments: SegmentSequence;
+  /** Whether names and sizes of its files can be right. */
+  readonly isSound: boolean;
 }
 
 export interface IndexPlace {
@@ -75,15 +77,13 @@ export function readLayout(
 ): StoreLayout {
   const logFiles = listSegments(reader, commitLogDirectory, findings);
   const log = sequence(commitLogDirectory, logFiles, logFileBytes(logFiles));
-  if (findings !== undefined) checkLogFiles(log, findings);
+  checkLogFiles(log, findings);
   const found = listQueues(reader, join(directory, "consumequeue"), findings);
   const queueFileBytes = mostCommon(found.flatMap(({ files }) => files.map(({ sizeBytes }) => sizeBytes)));
-  const queues = found.map(({ topic, queueId, path, files }) => ({
-    topic,
-    queueId,
-    segments: sequence(path, files, queueFileBytes),
-  }));
-  if (findings !== undefined) { for (const queue of queues) checkQueueFiles(queue.segments, findings); }
+  const queues = found.map(({ topic, queueId, path, files }) => {
+    const segments = sequence(path, files, queueFileBytes);
+    return { topic, queueId, segments, isSound: checkQueueFiles(segments, findings) };
+  });
   return {
     directory,
     log,
@@ -145,44 +145,42 @@ function mostCommon(sizes: readonly number[]): number {
   return best;
 }
 
-function checkLogFiles({ files, fileBytes }: SegmentSequence, findings: Findings): void {
+function checkLogFiles({ files, fileBytes }: SegmentSequence, findings?: Findings): void {
   const kinds = { size: "LOG_FILE_SIZE", name: "LOG_FILE_NAME", hole: "LOG_FILE_MISSING" } as const;
-  checkSegments(files, fileBytes, findings, kinds, (file) => file);
+  checkSegments(files, fileBytes, kinds, (kind, file, what) => findings?.add(kind, { file }, what));
 }
 
-function checkQueueFiles({ directory, files, fileBytes }: SegmentSequence, findings: Findings): void {
+function checkQueueFiles({ directory, files, fileBytes }: SegmentSequence, findings?: Findings): boolean {
   const kinds = { size: "QUEUE_FILES", name: "QUEUE_FILES", hole: "QUEUE_FILES" } as const;
-  checkSegments(files, fileBytes, findings, kinds, () => directory);
+  let isSound = true;
+  checkSegments(files, fileBytes, kinds, (kind, file, what) => {
+    if (kind === "QUEUE_FILES") isSound = false;
+    findings?.add(kind, { file, within: directory }, what);
+  });
+  return isSound;
 }
 
 function checkSegments(
   files: readonly Segment[],
   fileBytes: number,
-  findings: Findings,
   kinds: { size: Kind; name: Kind; hole: Kind },
-  placeOf: (file: string) => string,
+  add: (kind: Kind, file: string, what: string) => void,
 ): void {
   let end: number | undefined;
   for (const [index, { path, start, sizeBytes }] of files.entries()) {
-    const place = { file: placeOf(path) };
-    const name = path.slice(-20);
     if (sizeBytes === 0 && index === files.length - 1) {
-      findings.add("EMPTY_FILE", { file: path }, "it has no bytes");
+      add("EMPTY_FILE", path, "it has no bytes");
       continue;
     }
     if (start % fileBytes !== 0) {
-      findings.add(
-        kinds.name,
-        place,
-        `the name ${name} is no multiple of the size of the files, ${fileBytes}`,
-      );
+      add(kinds.name, path, `its name is no multiple of the size of the files, ${fileBytes}`);
     } else if (end !== undefined && start > end) {
       const missing = Math.round((start - end) / fileBytes);
       const which = missing === 1 ? "a file is missing" : `${missing} files are missing`;
-      findings.add(kinds.hole, place, `before ${name} ${which}: the one before ends at ${end}`);
+      add(kinds.hole, path, `before it ${which}: the one before ends at ${end}`);
     }
     if (sizeBytes !== fileBytes) {
-      findings.add(kinds.size, place, `${name} has ${sizeBytes} bytes, the others have ${fileBytes}`);
+      add(kinds.size, path, `it has ${sizeBytes} bytes, the others have ${fileBytes}`);
     }
     end = start + fileBytes;
   }

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Buffer } from "node:buffer";
-import { frameRecord, readLong, type RecordFrame } from "../../protocol/record.ts";
+import { frameRecord, type RecordFrame } from "../../protocol/record.ts";
+import { believedLength, HEAD_BYTES } from "../record_head.ts";
 import type { CheckpointView } from "./checkpoint_view.ts";
 import { type Segment, segmentAt, type SegmentSequence } from "./layout.ts";
 import type { StoreReader } from "./reader.ts";
 
-/** No message is longer; a length beyond it is damaged. (Apache's own limit is 4 MiB unless configured otherwise.) */
-export const MAX_RECORD_BYTES = 128 << 20;
-/** Up to the physical offset that a message says of itself. */
-const HEAD_BYTES = 36;
 /** Apache takes away so much from the checkpoint's times before it trusts them; so do we. */
 const CHECKPOINT_MARGIN_MS = 3000;
 
@@ -24,11 +21,8 @@ export function recordAt(reader: StoreReader, log: SegmentSequence, offset: numb
   if (file === undefined) return undefined;
   const head = Buffer.alloc(HEAD_BYTES);
   const got = reader.readAt(file.path, head, offset - file.start);
-  if (got < HEAD_BYTES || readLong(head, 28) !== offset) return undefined;
-  const size = head.readInt32BE(0);
-  if (size < HEAD_BYTES || size > MAX_RECORD_BYTES || offset + size > file.start + log.fileBytes) {
-    return undefined;
-  }
+  const size = believedLength(head.subarray(0, got), offset);
+  if (size === undefined || offset + size > file.start + log.fileBytes) return undefined;
   const bytes = Buffer.allocUnsafe(size);
   if (reader.readAt(file.path, bytes, offset - file.start) < size) return undefined;
   const frame = frameRecord(bytes, 0, false);

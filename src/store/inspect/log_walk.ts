@@ -10,16 +10,14 @@ import { Buffer } from "node:buffer";
 import {
   BLANK_BYTES,
   bodyCrc,
-  FIXED_BYTES,
   frameRecord,
   MAGIC_BLANK,
   MAGIC_V1,
   MAGIC_V2,
-  readLong,
   type RecordFrame,
 } from "../../protocol/record.ts";
+import { believedLength, HEAD_BYTES } from "../record_head.ts";
 import type { Segment, SegmentSequence } from "./layout.ts";
-import { MAX_RECORD_BYTES } from "./log_facts.ts";
 import type { StoreReader } from "./reader.ts";
 
 const BLOCK_BYTES = 4 << 20;
@@ -28,8 +26,6 @@ const SECTOR_BYTES = 4096;
 /** Common to the magic of both versions of messages. */
 const MAGIC_PREFIX = Buffer.from("daa320", "hex");
 const BLANK_MAGIC = intBytes(MAGIC_BLANK);
-/** Up to the physical offset. */
-const PLACE_BYTES = 36;
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 /** What is wrong with bytes, as a part of a sentence. */
@@ -150,7 +146,8 @@ class LogWalk {
     }
     const bytes = this.#block.subarray(0, got);
     const isWholeRest = offset + got >= end || got < wanted;
-    for (let at = 0; offset + at < end;) {
+    // Other writers may leave no room for a filler at the end of a file.
+    for (let at = 0; offset + at + BLANK_BYTES <= end;) {
       const frame = frameRecord(bytes, at, false);
       if (typeof frame === "object" && frame.physicalOffset === offset + at) {
         this.#onRecord(file, frame, bytes, at);
@@ -253,13 +250,13 @@ class LogWalk {
   }
 
   #isGood(file: Segment, offset: number, end: number): boolean {
-    const head = Buffer.alloc(PLACE_BYTES);
+    const head = Buffer.alloc(HEAD_BYTES);
     const got = this.#read(file, head, offset) ?? 0;
-    const size = head.readInt32BE(0);
-    if (got >= BLANK_BYTES && head.readInt32BE(4) === MAGIC_BLANK) return size === end - offset;
-    const isPlausible = got === PLACE_BYTES && readLong(head, 28) === offset && size >= FIXED_BYTES &&
-      size <= Math.min(end - offset, MAX_RECORD_BYTES);
-    if (!isPlausible) return false;
+    if (got >= BLANK_BYTES && head.readInt32BE(4) === MAGIC_BLANK) {
+      return head.readInt32BE(0) === end - offset;
+    }
+    const size = believedLength(head.subarray(0, got), offset);
+    if (size === undefined || size > end - offset) return false;
     const bytes = Buffer.allocUnsafe(size);
     return this.#read(file, bytes, offset) === size &&
       typeof frameRecord(bytes, 0, this.#checkBodyCrc) === "object";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Property } from "../../protocol/properties.ts";
+import { FIXED_BYTES } from "../../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 
 /** One queue that a message is in. */
@@ -35,6 +36,18 @@ export function furtherQueues(properties: ReadonlyMap<string, string>, queueId: 
   })).filter(({ topic, queueOffset }) =>
     Number.isSafeInteger(queueOffset) && queueOffset >= 0 && isDirectory(topic)
   );
+}
+
+/** Without loss, a queue's numbers follow one by one; so many more are taken for loss without a trace in the log. */
+const UNEXPLAINED_GAP = 1000;
+
+/**
+ * Whether a queue can go on at `queueOffset`: what is missing must have had room in the log since its last message.
+ * @param logBytes from the queue's last message to this one
+ */
+export function canFollow(expected: number, queueOffset: number, logBytes: number): boolean {
+  const gap = queueOffset - expected;
+  return gap >= 0 && gap <= UNEXPLAINED_GAP + logBytes / FIXED_BYTES;
 }
 
 /** Whether a topic's name can be one of a directory. */

@@ -8,6 +8,7 @@
  * broker runs or after it was killed; entries of expired messages stay until their file is deleted.
  */
 import type { FindingPlace, Findings } from "./findings.ts";
+import { canFollow } from "./message_keys.ts";
 import type { QueueView } from "./queue_view.ts";
 
 /** How the last process left the store, or that one has it now. */
@@ -32,6 +33,14 @@ const MAX_DELAY_MS = 10 * 366 * 86_400_000;
 interface Place {
   readonly queueOffset: number;
   readonly physicalOffset: number;
+}
+
+/** A queue entry that outlived its message. */
+export interface ExpiredEntry {
+  readonly queueOffset: number;
+  readonly physicalOffset: number;
+  readonly size: number;
+  readonly tagsCode: number;
 }
 
 /** A number of messages: how many, the first and the last. */
@@ -65,6 +74,8 @@ export class QueueCheck {
   readonly queueId: number;
   /** Whether its files have to be built again. */
   isWrong = false;
+  /** Whether it is to have files: it has, or its topic exists. Known after `finish`. */
+  isExpected = true;
   /** Where its files are, or would be. */
   readonly directory: string;
   #view: QueueView | undefined;
@@ -78,10 +89,14 @@ export class QueueCheck {
   #firstMatched: number | undefined;
   /** One past the last message of the log. */
   #logNext: number | undefined;
+  #lastPhysicalOffset = 0;
   #missing = new Messages();
   /** Messages whose place another one has that comes later in the log. */
   #superseded = new Messages();
   #restarts = 0;
+  #lastExpired: ExpiredEntry | undefined;
+  /** Delivery time minus store time, where messages wait. */
+  #delayMs: number | undefined;
 
   /**
    * @param view undefined: the queue has no files
@@ -106,10 +121,21 @@ export class QueueCheck {
     this.#isLive = options.isLive;
     this.#isDamaged = options.isDamaged;
     this.#next = options.view?.first ?? 0;
+    this.isWrong = options.view?.place.isSound === false;
   }
 
   get hasFiles(): boolean {
     return this.#view !== undefined && this.#view.capacityEnd > this.#view.first;
+  }
+
+  /** The last entry whose message has expired. Known after `finish`. */
+  get lastExpired(): ExpiredEntry | undefined {
+    return this.#lastExpired;
+  }
+
+  /** How long the queue's messages wait, as its entries have it; undefined where they do not. */
+  get delayMs(): number | undefined {
+    return this.#delayMs;
   }
 
   /** First entry whose message the log has; equals `maxOffset` without any. Known after `finish`. */
@@ -135,7 +161,7 @@ export class QueueCheck {
     delayedFromMs: number | undefined,
     isDamaged: boolean,
   ): void {
-    this.#checkNumber(queueOffset, physicalOffset);
+    if (!this.#checkNumber(queueOffset, physicalOffset)) return;
     const view = this.#view;
     if (view === undefined || !this.#seek(view, queueOffset) || view.isFiller) {
       if (!isDamaged) this.#missing.add(queueOffset, physicalOffset);
@@ -167,7 +193,7 @@ export class QueueCheck {
         queueOffset,
         `has the tags code ${entryTags}, not ${right} as its message at ${physicalOffset}`,
       );
-    }
+    } else if (delayedFromMs !== undefined) this.#delayMs = entryTags - delayedFromMs;
     this.#firstMatched ??= queueOffset;
     this.#next = Math.max(this.#next, queueOffset + 1);
   }
@@ -177,6 +203,7 @@ export class QueueCheck {
     this.#judgeRest(judgement);
     const { state, recoveryStart } = judgement;
     const isKnown = judgement.isKnownTopic(this.topic);
+    this.isExpected = this.hasFiles || isKnown !== false;
     if (this.#restarts > 0) {
       const earlier = this.#superseded.count > 0 ? `; ${this.#superseded.describe()} were before` : "";
       this.#note("QUEUE_RESTARTED", `the queue offsets begin at 0 again in the log${earlier}`);
@@ -200,25 +227,30 @@ export class QueueCheck {
     this.#findings.add("QUEUE_ENTRY_MISSING", place, `no entry for ${missing.describe()}`);
   }
 
-  #checkNumber(queueOffset: number, physicalOffset: number): void {
+  /** @returns whether the message can be in the queue */
+  #checkNumber(queueOffset: number, physicalOffset: number): boolean {
     const expected = this.#logNext;
-    this.#logNext = queueOffset + 1;
-    if (expected === undefined || queueOffset === expected) return;
+    const distance = physicalOffset - this.#lastPhysicalOffset;
     const place = { file: `${this.topic} queue ${this.queueId}` };
-    if (queueOffset > expected) {
-      const lost = queueOffset - 1 === expected ? `${expected} is` : `${expected} to ${queueOffset - 1} are`;
-      const before = `before the message at ${physicalOffset} of the log`;
-      this.#findings.add("QUEUE_OFFSET_GAP", place, `queue offset ${lost} missing ${before}`);
-    } else if (queueOffset === 0) {
+    if (expected !== undefined && queueOffset !== 0 && !canFollow(expected, queueOffset, distance)) {
+      const what =
+        `the message at ${physicalOffset} of the log has queue offset ${queueOffset}; ${expected} comes next`;
+      this.#findings.add("QUEUE_OFFSET_WRONG", place, what);
+      return false;
+    }
+    this.#logNext = queueOffset + 1;
+    this.#lastPhysicalOffset = physicalOffset;
+    if (expected === undefined || queueOffset === expected) return true;
+    if (queueOffset === 0) {
       // What was missing belongs to the earlier life of the topic.
       this.#restarts++;
       this.#missing = new Messages();
-    } else {
-      this.#logNext = expected;
-      const what =
-        `the message at ${physicalOffset} of the log has queue offset ${queueOffset}; ${expected} comes next`;
-      this.#findings.add("QUEUE_OFFSET_BACK", place, what);
+      return true;
     }
+    const lost = queueOffset - 1 === expected ? `${expected} is` : `${expected} to ${queueOffset - 1} are`;
+    const before = `before the message at ${physicalOffset} of the log`;
+    this.#findings.add("QUEUE_OFFSET_GAP", place, `queue offset ${lost} missing ${before}`);
+    return true;
   }
 
   #seek(view: QueueView, queueOffset: number): boolean {
@@ -257,8 +289,13 @@ export class QueueCheck {
 
   /** An entry that no message of the log belongs to. */
   #judge(view: QueueView, queueOffset: number): void {
-    const { physicalOffset } = view;
-    if (view.isFiller || physicalOffset < this.#logStart || this.#isDamaged(physicalOffset)) return;
+    const { physicalOffset, size, tagsCode } = view;
+    if (view.isFiller) return;
+    if (physicalOffset < this.#logStart) {
+      this.#lastExpired = { queueOffset, physicalOffset, size, tagsCode };
+      return;
+    }
+    if (this.#isDamaged(physicalOffset)) return;
     this.#wrongEntry(
       queueOffset,
       `points to ${physicalOffset} of the log, where no message of this queue begins`,

@@ -57,8 +57,8 @@ export interface Verified {
   readonly messageCount: number;
   readonly logStart: number;
   readonly logEnd: number;
-  /** Queues whose files have to be built again. */
-  readonly wrongQueues: readonly { topic: string; queueId: number }[];
+  /** All queues that have files or messages. */
+  readonly queues: readonly QueueCheck[];
   readonly isIndexWrong: boolean;
   /** Undefined where no file tells it. */
   readonly indexShape: IndexShape | undefined;
@@ -99,7 +99,14 @@ class Verification implements LogVisitor {
     for (const place of layout.queues) {
       this.#views.set(`${place.topic}/${place.queueId}`, new QueueView(reader, place, blockEntries));
     }
-    this.#index = new IndexCheck({ reader, places: layout.index, findings, logStart: this.#logStart, state });
+    this.#index = new IndexCheck({
+      reader,
+      places: layout.index,
+      findings,
+      logStart: this.#logStart,
+      state,
+      isDamaged: (offset) => this.#isDamaged(offset),
+    });
   }
 
   async run(): Promise<Verified> {
@@ -260,7 +267,7 @@ class Verification implements LogVisitor {
       findings: this.#findings,
       logStart: this.#logStart,
       isLive: state === "in use",
-      isDamaged: (offset) => this.#damages.some((one) => offset >= one.offset && offset < one.endOffset),
+      isDamaged: (offset) => this.#isDamaged(offset),
     });
     queues.set(queueId, queue);
     return queue;
@@ -268,6 +275,12 @@ class Verification implements LogVisitor {
 
   *#allQueues(): Generator<QueueCheck> {
     for (const queues of this.#queues.values()) yield* queues.values();
+  }
+
+  #isDamaged(physicalOffset: number): boolean {
+    return this.#damages.some(({ offset, endOffset }) =>
+      physicalOffset >= offset && physicalOffset < endOffset
+    );
   }
 
   #judgeEnd({ offset, reason, garbageOffset }: LogEnd): void {
@@ -300,12 +313,11 @@ class Verification implements LogVisitor {
   }
 
   #result(end: LogEnd): Verified {
-    const wrong = [...this.#allQueues()].filter((queue) => queue.isWrong);
     return {
       messageCount: this.#messageCount,
       logStart: this.#logStart,
       logEnd: end.offset,
-      wrongQueues: wrong.map(({ topic, queueId }) => ({ topic, queueId })),
+      queues: [...this.#allQueues()],
       isIndexWrong: this.#index.isWrong,
       indexShape: this.#index.shape,
       isStopped: end.isStopped,
