@@ -338,7 +338,9 @@ class OffsetTable {
 }
 
 /** @throws MalformedError when something is not an offset: then nothing of the file can be trusted */
-export function parseOffsets(object: JsonObject): [group: string, topic: string, queueId: number, offset: number][] {
+export function parseOffsets(
+  object: JsonObject,
+): [group: string, topic: string, queueId: number, offset: number][] {
   const parsed: [string, string, number, number][] = [];
   const table = members(object.offsetTable, "offsetTable");
   for (const key of Object.keys(table)) {
