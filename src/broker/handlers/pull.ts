@@ -53,7 +53,7 @@ export interface PullOptions {
     /** Takes the offset that an administrator has set and this pull is to be told. */
     takeReset(group: string, topic: string, queueId: number): number | undefined;
   };
-  hold: { hold(pull: HeldPull): void };
+  hold: { hold(pull: HeldPull): void; readonly count: number };
   statistics: {
     onDelivered(topic: string, group: string, messageCount: number, byteCount: number): void;
     onGetMiss(): void;
@@ -74,6 +74,11 @@ const READ = 4;
 const MASTER_ID = 0;
 /** A client that asks to be held for longer is answered earlier; its own time-out comes long before. */
 const MAX_SUSPEND_MS = 120_000;
+/**
+ * Pulls that wait don't count among the requests for which a connection is read no further, up to so many of
+ * all connections: they cost memory (some 700 bytes each), and clients ask for them.
+ */
+const MAX_FREE_PULLS = 200_000;
 /** No answer holds more messages, whatever a client asks for: the queue's entries are read for so many. */
 const MAX_MESSAGES = 10_000;
 
@@ -306,8 +311,9 @@ class Pull implements HeldPull {
     if (suspendMs <= 0) return false;
     this.#mayBeHeld = false;
     this.#deadlineMs = this.#options.clock.monotonicMs() + Math.min(suspendMs, MAX_SUSPEND_MS);
-    this.request.release();
-    this.#options.hold.hold(this);
+    const { hold } = this.#options;
+    if (hold.count < MAX_FREE_PULLS) this.request.release();
+    hold.hold(this);
     return true;
   }
 

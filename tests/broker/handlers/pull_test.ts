@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { setImmediate } from "node:timers/promises";
+import { pullHandlers } from "../../../src/broker/handlers/pull.ts";
+import { Subscription } from "../../../src/broker/subscription.ts";
 import { javaHashCode } from "../../../src/protocol/java_string.ts";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
 import type { Response } from "../../../src/remoting/command.ts";
@@ -377,6 +379,28 @@ describe("a held pull", () => {
     await setImmediate();
     assert.equal(connection.releasedCount, 1);
     assert.equal(connection.responses.length, 0);
+  });
+
+  test("holds them up where very many pulls wait, so that memory has an end", async () => {
+    const held: unknown[] = [];
+    const { store, topics, groups, offsets, statistics, clock } = broker;
+    const handlers = pullHandlers({
+      ...{ store, topics, groups, offsets, statistics, clock },
+      hold: { count: 200_000, hold: (pull) => held.push(pull) },
+      online: () => undefined,
+      parseSubscription: Subscription.parse,
+      settings: () => broker.settings,
+    });
+    const connection = new MemoryConnection();
+    const fields = { consumerGroup: "g", topic: "T", queueId: "0", queueOffset: "0", maxMsgNums: "1" };
+    const more = { sysFlag: "6", commitOffset: "0", suspendTimeoutMillis: "15000", subVersion: "0" };
+    void connection.ask(new Map(handlers), {
+      code: RequestCode.PULL_MESSAGE,
+      fields: { ...fields, ...more },
+    });
+    await setImmediate();
+    assert.equal(held.length, 1);
+    assert.equal(connection.releasedCount, 0);
   });
 
   test("is forgotten when its connection closes", async () => {
