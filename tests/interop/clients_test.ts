@@ -537,6 +537,8 @@ async function startWorld(): Promise<World> {
       autoCreateTopicEnable: false, // or else the clients' topics would have queues here too
       mappedFileSizeCommitLog: 1 << 20,
       fileReservedTime: 0,
+      // a log file goes only when the queues are durable that were made of it
+      flushConsumeQueueThoroughInterval: 1000,
       deleteWhen: Array.from({ length: 24 }, (_, hour) => String(hour).padStart(2, "0")).join(";"),
     },
   });

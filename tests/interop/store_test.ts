@@ -285,8 +285,9 @@ function assertFoundByKey(seen: Seen, prefixes: readonly string[]): void {
   for (const prefix of prefixes) {
     for (const number of [0, 150, BULK.count - 1]) {
       const key = `${prefix}-${number}`;
-      const found = seen.byKey.all("RECV", { by: key });
-      assert.deepEqual(found.map((fields) => fields.keys), [key]);
+      // After a kill Apache indexes the last message again where the index has it already.
+      const found = new Set(seen.byKey.all("RECV", { by: key }).map((fields) => fields.keys));
+      assert.deepEqual([...found], [key]);
     }
   }
 }
