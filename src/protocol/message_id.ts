@@ -50,7 +50,7 @@ const processPart = randomBytes(6).toString("hex").toUpperCase();
  * the month (4) · counter (2), 32 digits. Tools read the time of sending from it. [RMQ MessageClientIDSetter]
  */
 export function createUniqueKey(ip: Uint8Array, nowMs: number): string {
-  if (nowMs >= nextMonthMs) startMonth(nowMs);
+  if (nowMs >= nextMonthMs || nowMs < monthStartMs) startMonth(nowMs);
   uniqueCounter = (uniqueCounter + 1) & 0xffff;
   const ipPart = hex32((ip[0] << 24) | (ip[1] << 16) | (ip[2] << 8) | ip[3]);
   return ipPart + processPart + hex32(nowMs - monthStartMs) + hex32(uniqueCounter).slice(4);

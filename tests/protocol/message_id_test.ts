@@ -36,6 +36,14 @@ describe("message ids", () => {
     assert.equal(parseInt(key.slice(20, 28), 16), nowMs - new Date(2026, 6, 1).getTime());
     assert.notEqual(createUniqueKey(LOCAL.ip, nowMs), key);
   });
+
+  test("createUniqueKey() follows a clock that is set, into another month too", () => {
+    for (const month of [8, 6, 7, 5]) {
+      const nowMs = new Date(2026, month, 2).getTime();
+      const key = createUniqueKey(LOCAL.ip, nowMs);
+      assert.equal(parseInt(key.slice(20, 28), 16), nowMs - new Date(2026, month, 1).getTime());
+    }
+  });
 });
 
 describe("java strings", () => {
