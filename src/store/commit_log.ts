@@ -184,11 +184,14 @@ export class CommitLog {
     return this.#segments.path(this.#segments.startOf(offset));
   }
 
-  /** Age of the oldest file, by its last change; undefined while there is only one file, which is in use. */
+  /**
+   * Age of the oldest file, by its last change; undefined while nothing behind it is durable: the last file tells
+   * how far the log has got.
+   */
   oldestFile(): { modifiedMs: number; startOffset: number; endOffset: number } | undefined {
-    if (this.#segments.fileCount < 2) return undefined;
     const startOffset = this.#segments.minOffset;
     const endOffset = startOffset + this.#segments.fileBytes;
+    if (this.#segments.fileCount < 2 || endOffset >= this.#flushedOffset) return undefined;
     return { modifiedMs: this.#segments.firstModifiedMs(), startOffset, endOffset };
   }
 

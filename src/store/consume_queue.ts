@@ -240,18 +240,17 @@ export class ConsumeQueue {
     this.#minOffset = low;
   }
 
-  /** Deletes leading files of which no entry is left, but never the last one. @returns how many */
-  deleteExpiredFiles(): number {
-    let count = 0;
-    while (
-      this.#segments.fileCount > 1 &&
-      this.#segments.minOffset + this.#segments.fileBytes <= this.#minOffset * ENTRY_BYTES
-    ) {
+  /**
+   * Deletes leading files of which no entry is left, but never the last durable one: it tells how far the queue
+   * has got.
+   */
+  deleteExpiredFiles(): void {
+    while (this.#segments.fileCount > 1) {
+      const nextStart = this.#segments.minOffset + this.#segments.fileBytes;
+      if (nextStart > this.#minOffset * ENTRY_BYTES || this.#unsynced.has(nextStart)) return;
       this.#unsynced.delete(this.#segments.minOffset);
       this.#segments.removeFirst();
-      count++;
     }
-    return count;
   }
 
   /** Removes the queue from the disk. */

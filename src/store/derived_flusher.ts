@@ -54,6 +54,11 @@ export class DerivedFlusher {
     return this.#failedRounds;
   }
 
+  /** Whether what is settled does not grow for now. */
+  get isStuck(): boolean {
+    return this.#failedRounds > 0 || this.#syncFailure !== undefined;
+  }
+
   /** Forgets queues that are deleted. */
   forget(queues: Iterable<ConsumeQueue>): void {
     for (const queue of queues) {

@@ -165,8 +165,9 @@ export class MessageIndex implements KeyIndex {
     if (last !== undefined && name <= last) name = String(BigInt(last) + 1n);
     makeDurableDirectory(files, directory);
     const file = IndexFile.create(files, join(directory, name), this.#options, full);
-    files.syncDirectory(directory);
+    // From here on the file is closed with the others.
     this.#files.push(file);
+    files.syncDirectory(directory);
     if (full !== undefined) {
       this.flush().catch((error) =>
         logger.error("{path} can't be flushed: {error}", { path: full.path, error })

@@ -17,7 +17,7 @@ import { Cleaner, type CleanOptions } from "./cleaner.ts";
 import { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
 import { DerivedFlusher, eachSliced } from "./derived_flusher.ts";
-import { type DiskLimits, DiskSpace } from "./disk_space.ts";
+import { type DiskCheck, type DiskLimits, DiskSpace } from "./disk_space.ts";
 import { type ArrivalListener, Dispatcher } from "./dispatcher.ts";
 import type { Files } from "./files.ts";
 import { type FlushOptions, LogFlusher } from "./log_flusher.ts";
@@ -179,7 +179,10 @@ export class MessageStore {
       nowMs: options.clock.nowMs(),
       checkBodyCrc: options.checkCrcOnRecover,
       delayLevelsMs: options.delayLevelsMs,
+      doubtfulFrom: directory.doubtfulFrom,
+      onDoubt: (fromOffset) => directory.markDoubtful(fromOffset),
     });
+    directory.clearDoubt();
     this.#index?.cutAt(recovered.endOffset);
     for (const queue of this.#queues.all()) if (queue.isUnsynced) this.#dirtyQueues.add(queue);
     this.#log = new CommitLog(segments, recovered.endOffset);
@@ -471,7 +474,7 @@ export class MessageStore {
   }
 
   #appendMeasured(draft: MessageDraft, lengths: RecordLengths): Appended {
-    const queue = this.#queues.getOrCreate(draft.topic, draft.queueId);
+    const queue = this.#queueFor(draft);
     const nowMs = this.#clock.nowMs();
     const storeTimestampMs = nowMs > this.#lastStoreTimestampMs ? nowMs : this.#lastStoreTimestampMs;
     const queueOffset = queue.nextOffset;
@@ -497,6 +500,19 @@ export class MessageStore {
     });
     this.#scheduleTurn();
     return { physicalOffset, queueOffset, endOffset: physicalOffset + lengths.totalBytes, storeTimestampMs };
+  }
+
+  /** @throws MessageIllegalError; StoreRefusedError where the disk does not let a queue begin */
+  #queueFor({ topic, queueId }: MessageDraft): ConsumeQueue {
+    try {
+      return this.#queues.getOrCreate(topic, queueId);
+    } catch (error) {
+      if (error instanceof MessageIllegalError) throw error;
+      const message = `the ConsumeQueue of ${topic}, queue ${queueId}, can't begin: ${
+        (error as Error).message
+      }`;
+      throw new StoreRefusedError("WRITE_FAILED", message, { cause: error });
+    }
   }
 
   #scheduleTurn(): void {
@@ -571,6 +587,13 @@ export class MessageStore {
     }`;
     logger.error("{message}", { message });
     this.#refusal.refuse("SYNC_FAILED", message, true);
+    try {
+      this.directory.markDoubtful(this.#log.flushedOffset);
+    } catch (error) {
+      logger.error("{error}: the machine, not only the broker, should be started again before it goes on", {
+        error,
+      });
+    }
     this.#tellLoss(
       this.#log.flushedOffset,
       new StoreRefusedError("SYNC_FAILED", message, { cause: error }),
@@ -636,7 +659,9 @@ export class MessageStore {
     }
     if (!this.#cleaner.isDue(state)) return;
     let deleted = 0;
-    while (deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state, this.#deletableOffset())) {
+    while (
+      deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state, this.#deletableOffset(state))
+    ) {
       deleted++;
       const pauseMs = this.#options.commitLogDeletePauseMs;
       await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
@@ -645,12 +670,14 @@ export class MessageStore {
   };
 
   /**
-   * Log files go only when the queues can do without them. But on a disk so full that queues can't be written,
-   * they are what makes room.
+   * Log files go only when the queues can do without them: a queue whose entries are lost would begin again at 0
+   * where the log can't tell how far it was. But on a disk so full that queues can't be written, they are what
+   * makes room.
    */
-  #deletableOffset(): number {
-    const { failedRounds, settledOffset } = this.#derived;
-    return failedRounds > 0 ? Math.min(this.#log.flushedOffset, this.dispatchedOffset) : settledOffset;
+  #deletableOffset(disk: DiskCheck): number {
+    const { failedRounds, isStuck, settledOffset } = this.#derived;
+    const needsRoom = (disk.cleanForcibly && isStuck) || failedRounds >= MAX_FAILED_ROUNDS;
+    return needsRoom ? Math.min(this.#log.flushedOffset, this.dispatchedOffset) : settledOffset;
   }
 
   /** Queues and index follow the log's new start. */

@@ -48,6 +48,10 @@ export interface RecoveryOptions {
   nowMs: number;
   checkBodyCrc: boolean;
   delayLevelsMs: readonly number[];
+  /** From here on the log may be in the page cache only, though the system says that it is synced. */
+  doubtfulFrom: number | undefined;
+  /** Called when the log from an offset on could not be synced. */
+  onDoubt: (fromOffset: number) => void;
 }
 
 export interface Recovered {
@@ -76,15 +80,29 @@ export function recover(options: RecoveryOptions): Recovered {
   });
   refuseDamage(options, end);
   report(log, end, isClean, startOffset);
-  if (end.reason !== "END") log.truncate(end.endOffset);
-  // A process that was killed may have left in the page cache what counts as flushed from now on.
-  if (!isClean) log.syncFrom(startOffset);
+  makeDurable(options, startOffset, end);
   if (incomplete.size > 0) rebuild(options, incomplete, end.endOffset);
   for (const queue of queues.all()) {
     if (queue.lastPhysicalEnd > end.endOffset) queue.recover(end.endOffset, false, isInLog(queue));
     queue.correctMinOffset(log.minOffset);
   }
   return { endOffset: end.endOffset, storeTimestampMs };
+}
+
+/** Makes that the log ends where it ends, and that it is on the disk. */
+function makeDurable(options: RecoveryOptions, startOffset: number, end: ScanEnd): void {
+  const { log, isClean, doubtfulFrom = Infinity, onDoubt } = options;
+  const from = Math.min(startOffset, Math.max(doubtfulFrom, log.minOffset));
+  try {
+    if (end.reason !== "END") log.truncate(end.endOffset);
+    if (isClean) return;
+    log.rewrite(Math.max(doubtfulFrom, log.minOffset), end.endOffset);
+    // A process that was killed may have left in the page cache what counts as flushed from now on.
+    log.syncFrom(from);
+  } catch (error) {
+    onDoubt(from);
+    throw error;
+  }
 }
 
 /** Puts one record into queue and index, if it is not there yet. */

@@ -9,6 +9,7 @@ import { StoreCorruptError } from "./types.ts";
 const logger = getLogger(["rmq", "store"]);
 
 const NAME = /^[0-9]{20}$/;
+const REWRITE_BYTES = 4 << 20;
 
 export interface SegmentFilesOptions {
   directory: string;
@@ -148,6 +149,20 @@ export class SegmentFiles {
     await this.#open.sync(path);
     if (wasKept) this.#open.unpin(path);
     this.#syncNames();
+  }
+
+  /**
+   * Writes what can be read from `offset` to `endOffset` once more: after a failed sync the system takes pages
+   * for written that are not, and only another write makes it try again.
+   */
+  rewrite(offset: number, endOffset: number): void {
+    const block = new Uint8Array(Math.min(REWRITE_BYTES, this.fileBytes));
+    for (let at = offset; at < endOffset;) {
+      const wanted = Math.min(block.length, endOffset - at, this.startOf(at) + this.fileBytes - at);
+      const bytes = block.subarray(0, this.read(block.subarray(0, wanted), at));
+      this.write(bytes, at);
+      at += wanted;
+    }
   }
 
   /** Makes everything from `offset` on durable, blocking. */

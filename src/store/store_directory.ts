@@ -4,13 +4,17 @@
  *
  * `lock` is locked while a process has the store, `abort` exists while one runs and is left behind by one that
  * did not stop properly. (`abort.bak` means nothing: Apache always leaves it.) [RMQ StorePathConfigHelper]
+ * `abort` holds the process id, and after a sync that failed, from where on the log may not be on the disk.
  */
 import { join } from "node:path";
 import { pid } from "node:process";
+import { getLogger } from "@logtape/logtape";
 import { type FileLock, lockFile } from "../base/runtime/file_lock.ts";
 import type { Files } from "./files.ts";
 import { makeDurableDirectory } from "./make_directory.ts";
 import { refuseWhatIsNotBuilt, warnOfWhatIsLeftAlone } from "./store_contents.ts";
+
+const logger = getLogger(["rmq", "store"]);
 
 export interface StoreDirectoryOptions {
   files: Files;
@@ -22,6 +26,11 @@ export class StoreDirectory {
   readonly path: string;
   /** Whether the last process that had the store stopped properly. */
   readonly wasStoppedCleanly: boolean;
+  /**
+   * From here on the log may be in the page cache only, where it looks as if it were durable: a process could
+   * not sync it.
+   */
+  #doubtfulFrom: number | undefined;
   #files: Files;
   #lock: FileLock | undefined;
 
@@ -48,10 +57,11 @@ export class StoreDirectory {
     this.#files = options.files;
     this.#lock = lock;
     this.wasStoppedCleanly = this.#files.stat(this.abort) === undefined;
+    if (!this.wasStoppedCleanly) this.#doubtfulFrom = this.#readDoubt();
     makeDurableDirectory(this.#files, options.commitLogDirectory);
     makeDurableDirectory(this.#files, this.consumeQueue);
     makeDurableDirectory(this.#files, this.index);
-    this.#files.replace(this.abort, new TextEncoder().encode(String(pid)));
+    this.#files.replace(this.abort, this.#mark());
   }
 
   get consumeQueue(): string {
@@ -68,6 +78,50 @@ export class StoreDirectory {
 
   get abort(): string {
     return join(this.path, "abort");
+  }
+
+  get doubtfulFrom(): number | undefined {
+    return this.#doubtfulFrom;
+  }
+
+  /**
+   * Notes that the log from `offset` on could not be synced. The note need not be durable: it has to outlive
+   * the process, as the page cache does, not the machine. It takes no space that the file does not have.
+   */
+  markDoubtful(offset: number): void {
+    if (this.#doubtfulFrom !== undefined && this.#doubtfulFrom <= offset) return;
+    this.#doubtfulFrom = offset;
+    const file = this.#files.open(this.abort);
+    try {
+      file.writeAt(this.#mark(), 0);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** The whole log is durable again. */
+  clearDoubt(): void {
+    if (this.#doubtfulFrom === undefined) return;
+    this.#doubtfulFrom = undefined;
+    try {
+      this.#files.replace(this.abort, this.#mark());
+    } catch (error) {
+      logger.warn("{path} can't be written; the next start may do more than it must: {error}", {
+        path: this.abort,
+        error,
+      });
+    }
+  }
+
+  #mark(): Uint8Array {
+    const doubt = this.#doubtfulFrom === undefined ? "" : ` not synced from ${this.#doubtfulFrom}`;
+    return new TextEncoder().encode(pid + doubt);
+  }
+
+  #readDoubt(): number | undefined {
+    const text = new TextDecoder().decode(this.#files.read(this.abort));
+    const match = /^[0-9]+ not synced from ([0-9]+)/.exec(text);
+    return match === null ? undefined : Number(match[1]);
   }
 
   /** Everything is written and durable: the next start need not check. */
