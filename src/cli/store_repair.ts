@@ -75,6 +75,7 @@ export async function repairStore(options: RepairOptions, surroundings: Surround
       queues,
       queueFileBytes: queueFileBytes(before, settings, isConfigured),
       index: isIndexWanted ? indexShape(before, settings, isConfigured) : undefined,
+      indexTags: verified.hasIndexedTags,
       delayLevelsMs: delayLevels(verified.queues, settings.delayLevelsMs),
       async onProgress(done, total) {
         await setImmediate();

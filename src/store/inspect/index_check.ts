@@ -39,6 +39,8 @@ interface OpenFile {
 export class IndexCheck {
   /** Whether the index has to be built again. */
   isWrong = false;
+  /** Whether it has entries for tags, as Apache writes them since 5.4. */
+  hasTags = false;
   /** Messages that have keys of which the index knows nothing, without being wrong. */
   incompleteCount = 0;
   #reader: StoreReader;
@@ -270,6 +272,11 @@ export class IndexCheck {
     this.isWrong = true;
     this.#findings.add("INDEX_FILE", { file: place.path }, what);
   }
+}
+
+/** Under which key Apache, since 5.4, indexes tags. [RMQ IndexService.buildKey, INDEX_TAG_TYPE] */
+export function tagKey(tags: string): string {
+  return `T#${tags}`;
 }
 
 /** The hashes under which a message is found, with the keys. */

@@ -56,6 +56,8 @@ export interface LogVisitor {
   record(frame: RecordFrame, bytes: Buffer, at: number, defect?: "BODY_CRC" | "TORN"): boolean;
   /** Bytes without a message, or with a broken one, behind which the log goes on. */
   damage?(damage: Damage): void;
+  /** A file that a running broker has deleted since it was listed: its messages have expired. */
+  gone?(file: Segment): void;
   /** A filler whose length is not the rest of its file. */
   wrongBlank?(file: Segment, offset: number, size: number, restBytes: number): void;
   /** A file's bytes from here on were walked. @returns false to end the walk; may take its time */
@@ -114,8 +116,8 @@ class LogWalk {
       try {
         await this.#walkFile(file);
       } catch (error) {
-        // A running broker may have deleted it since we listed the files: it has expired.
         if (codeOf(error) !== "ENOENT" || this.#reader.stat(file.path) !== undefined) throw error;
+        this.#visitor.gone?.(file);
       }
       if (this.#isStopped) break;
     }

@@ -198,6 +198,11 @@ export class QueueCheck {
     this.#next = Math.max(this.#next, queueOffset + 1);
   }
 
+  /** A part of the log has expired while it was walked. */
+  onLogGone(): void {
+    this.#logNext = undefined;
+  }
+
   /** Judges what is left when the whole log was walked. */
   finish(judgement: Judgement): void {
     this.#judgeRest(judgement);
@@ -290,12 +295,16 @@ export class QueueCheck {
   /** An entry that no message of the log belongs to. */
   #judge(view: QueueView, queueOffset: number): void {
     const { physicalOffset, size, tagsCode } = view;
-    if (view.isFiller) return;
-    if (physicalOffset < this.#logStart) {
-      this.#lastExpired = { queueOffset, physicalOffset, size, tagsCode };
+    if (view.isFiller || this.#isDamaged(physicalOffset)) return;
+    if (physicalOffset < this.#logStart && this.#firstMatched === undefined && size > 0) {
+      const before = this.#lastExpired?.physicalOffset ?? -1;
+      if (physicalOffset > before) this.#lastExpired = { queueOffset, physicalOffset, size, tagsCode };
+      else {this.#wrongEntry(
+          queueOffset,
+          `points to ${physicalOffset} of the log, the one before it to ${before}`,
+        );}
       return;
     }
-    if (this.#isDamaged(physicalOffset)) return;
     this.#wrongEntry(
       queueOffset,
       `points to ${physicalOffset} of the log, where no message of this queue begins`,

@@ -18,6 +18,7 @@ import { makeDurableDirectory } from "../make_directory.ts";
 import { MessageIndex } from "../message_index.ts";
 import { queueTagsCode } from "../queue_tags.ts";
 import { writeIndexTimestamp } from "./checkpoint_view.ts";
+import { tagKey } from "./index_check.ts";
 import { REPAIR_DIRECTORY, type StoreLayout } from "./layout.ts";
 import { walkLog } from "./log_walk.ts";
 import { furtherQueues, isDirectory, isIndexed, isQueued } from "./message_keys.ts";
@@ -46,6 +47,8 @@ export interface RebuildOptions {
   readonly queueFileBytes: number;
   /** Undefined: the index stays. */
   readonly index: IndexShape | undefined;
+  /** Whether tags are indexed, too. */
+  readonly indexTags: boolean;
   /** Delay of level n at n-1. */
   readonly delayLevelsMs: readonly number[];
   /** Called now and then. @returns false to end it, before anything was changed */
@@ -235,9 +238,17 @@ class Builder {
     }
     if (this.#index === undefined || !isIndexed(sysFlag)) return;
     const uniqueKey = properties.get(Property.UNIQ_KEY);
-    const keys = properties.get(Property.KEYS);
+    const keys = this.#keysOf(properties);
     if (uniqueKey !== undefined || keys !== undefined) this.#indexedCount++;
     this.#index.put(topic, uniqueKey, keys, physicalOffset, storeTimestampMs);
+  }
+
+  #keysOf(properties: ReadonlyMap<string, string>): string | undefined {
+    const keys = properties.get(Property.KEYS);
+    const tags = this.#options.indexTags ? properties.get(Property.TAGS) : undefined;
+    // Keys are separated by spaces: tags with one would fall apart.
+    if (tags === undefined || tags.includes(" ")) return keys;
+    return keys === undefined ? tagKey(tags) : `${keys} ${tagKey(tags)}`;
   }
 
   #put(

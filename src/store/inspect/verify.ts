@@ -62,6 +62,8 @@ export interface Verified {
   readonly isIndexWrong: boolean;
   /** Undefined where no file tells it. */
   readonly indexShape: IndexShape | undefined;
+  /** Whether messages are found by their tags, too. */
+  readonly hasIndexedTags: boolean;
   /** Ended before it had seen everything. */
   readonly isStopped: boolean;
 }
@@ -85,7 +87,8 @@ class Verification implements LogVisitor {
   #queues = new Map<string, Map<number, QueueCheck>>();
   #views = new Map<string, QueueView>();
   #index: IndexCheck;
-  #damages: Damage[] = [];
+  /** Parts of the log that can't be read. */
+  #damages: { readonly offset: number; readonly endOffset: number }[] = [];
   #messageCount = 0;
   #lastTimestampMs: number | undefined;
 
@@ -191,6 +194,12 @@ class Verification implements LogVisitor {
         );
     }
     this.#findings.add("RECORD_DAMAGED", place, `${where}: ${bytes} bytes ${DAMAGE_TEXTS[reason]}`);
+  }
+
+  gone({ start }: Segment): void {
+    const endOffset = start + this.#options.layout.log.fileBytes;
+    if (this.#damages.length < MAX_DAMAGES) this.#damages.push({ offset: start, endOffset });
+    for (const queue of this.#allQueues()) queue.onLogGone();
   }
 
   wrongBlank(file: Segment, offset: number, size: number, restBytes: number): void {
@@ -320,6 +329,7 @@ class Verification implements LogVisitor {
       queues: [...this.#allQueues()],
       isIndexWrong: this.#index.isWrong,
       indexShape: this.#index.shape,
+      hasIndexedTags: this.#index.hasTags,
       isStopped: end.isStopped,
     };
   }
