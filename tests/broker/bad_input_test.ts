@@ -288,6 +288,29 @@ describe("messages that are not taken", () => {
     assert.ok(!existsSync(join(cluster.directory, "escaped")));
   });
 
+  test("requests of kinds that are not built", PATIENT, async () => {
+    const fields = {
+      topic: "Victim",
+      consumerGroup: "v",
+      queueId: "0",
+      offset: "0",
+      extraInfo: "x",
+      msgId: "x",
+    };
+    const codes = Object.entries(RequestCode).filter(([name]) =>
+      /TRANSACTION|HALF_MESSAGE|SEND_REPLY|RECALL|POP_|PEEK|ACK_MESSAGE|INVISIBLE|^NOTIFICATION$|POLLING/
+        .test(name)
+    );
+    assert.ok(codes.length >= 12);
+    const endBefore = await maxOffset("Victim");
+    for (const [name, code] of codes) {
+      const answer = await ask({ code, fields, body: bytes("hello") });
+      assert.ok([3, 16].includes(answer.code), `${name}: ${answer.code} ${answer.remark}`);
+      assert.match(answer.remark!, /not (supported|enabled)/);
+    }
+    assert.equal(await maxOffset("Victim"), endBefore);
+  });
+
   test("properties of any shape are stored as they are, and come back", PATIENT, async () => {
     const seed = Date.now() & 0x7fffffff;
     const text = fc.string({
