@@ -360,21 +360,25 @@ describe("a broker with SYNC_FLUSH", () => {
 });
 
 describe("a broker whose disk is full", () => {
-  test("refuses sends, serves consumers, and takes messages again when there is space", async () => {
-    const one = inMemory();
-    const client = await Client.connect(await one.start());
-    await client.send();
-    const full = one.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: 1000 });
-    const refused = await client.send();
-    assert.equal(refused.code, 14);
-    assert.match(refused.remark!, /full/);
-    assert.equal((await client.pull()).code, 0);
-    full.remove();
-    let answer = await client.send();
-    for (const endMs = Date.now() + 8000; answer.code !== 0 && Date.now() < endMs;) {
-      answer = await client.send();
-    }
-    assert.equal(answer.code, 0);
-    assert.equal(answer.fields!.queueOffset, "1", "what was refused took no offset");
-  });
+  test(
+    "refuses sends, serves consumers, and takes messages again when there is space",
+    { timeout: 60_000 },
+    async () => {
+      const one = inMemory();
+      const client = await Client.connect(await one.start());
+      await client.send();
+      const full = one.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: 1000 });
+      const refused = await client.send();
+      assert.equal(refused.code, 14);
+      assert.match(refused.remark!, /full/);
+      assert.equal((await client.pull()).code, 0);
+      full.remove();
+      let answer = await client.send();
+      for (const endMs = Date.now() + 8000; answer.code !== 0 && Date.now() < endMs;) {
+        answer = await client.send();
+      }
+      assert.equal(answer.code, 0);
+      assert.equal(answer.fields!.queueOffset, "1", "what was refused took no offset");
+    },
+  );
 });
