@@ -171,8 +171,13 @@ export class Consumer {
   #rebalance(): Promise<void> {
     return this.#rebalancing = this.#rebalancing.then(async () => {
       if (this.#isStopped) return;
+      let isComplete = true;
       for (const subscription of this.#subscriptions) {
-        await this.#rebalanceTopic(subscription).catch(() => {});
+        if (!await this.#rebalanceTopic(subscription).catch(() => false)) isComplete = false;
+      }
+      clearTimeout(this.#soon);
+      if (!isComplete && !this.#isStopped) {
+        this.#soon = setTimeout(() => void this.#rebalanceNew(), SOON_MS);
       }
     });
   }
@@ -182,7 +187,10 @@ export class Consumer {
     await this.#rebalance();
   }
 
-  /** All members sort queues and members alike, and each takes its share. [RMQ AllocateMessageQueueAveragely] @returns whether the topic has a route */
+  /**
+   * All members sort queues and members alike, and each takes its share. [RMQ AllocateMessageQueueAveragely]
+   * @returns whether the topic has a route
+   */
   async #rebalanceTopic(subscription: SubscriptionData): Promise<boolean> {
     const { topic } = subscription;
     const queues = await this.#routes.readableQueues(topic);

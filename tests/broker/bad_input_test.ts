@@ -17,7 +17,7 @@ import type { Command } from "../../src/remoting/command.ts";
 import { type Sending, sendRequest } from "../harness/broker_parts.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
 import { RawPeer, type RawRequest, requestFrame } from "../remoting/raw_peer.ts";
-import { settled, until } from "../remoting/until.ts";
+import { settled, until } from "../harness/until.ts";
 
 /** Every field of any request that a broker knows. */
 const FIELD_NAMES = [

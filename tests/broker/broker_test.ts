@@ -17,7 +17,7 @@ import { type Sending, sendRequest } from "../harness/broker_parts.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { temporaryDirectory } from "../harness/store.ts";
 import { RawPeer, type RawRequest } from "../remoting/raw_peer.ts";
-import { settled, until } from "../remoting/until.ts";
+import { settled, until } from "../harness/until.ts";
 
 /** The system's clock, with its timers counted. */
 class CountingClock implements Clock {

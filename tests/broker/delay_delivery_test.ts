@@ -13,7 +13,7 @@ import {
 import { ManualClock } from "../harness/manual_clock.ts";
 import type { MemoryFiles } from "../harness/memory_files.ts";
 import { SeededRandom } from "../harness/seeded_random.ts";
-import { until } from "../remoting/until.ts";
+import { until } from "../harness/until.ts";
 
 const PAIRS = ["messageDelayLevel=1s 5s 1m 2h"];
 const SCHEDULE = "SCHEDULE_TOPIC_XXXX";

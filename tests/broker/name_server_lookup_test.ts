@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { NameServerLookup } from "../../src/broker/name_server_lookup.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { until } from "../remoting/until.ts";
+import { until } from "../harness/until.ts";
 
 describe("name servers looked up over HTTP", () => {
   let server: Server;

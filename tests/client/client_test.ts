@@ -6,7 +6,7 @@ import { Consumer, type ReceivedMessage } from "../../src/client/consumer.ts";
 import { Producer } from "../../src/client/producer.ts";
 import { RemotingError } from "../../src/remoting/remoting_error.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
-import { until } from "../remoting/until.ts";
+import { until } from "../harness/until.ts";
 
 const text = (message: ReceivedMessage) => new TextDecoder().decode(message.body);
 

@@ -29,7 +29,7 @@ import type { Response } from "../../src/remoting/command.ts";
 import { Dispatch } from "../../src/remoting/dispatch.ts";
 import { hostAddress } from "../../src/remoting/host_address.ts";
 import { MessageStore } from "../../src/store/message_store.ts";
-import { until } from "../remoting/until.ts";
+import { until } from "../harness/until.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { bodyBytes, MemoryConnection } from "./memory_connection.ts";
 import { MemoryFiles } from "./memory_files.ts";

@@ -10,7 +10,7 @@ import { RemotingIoError } from "../../src/remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../src/remoting/request.ts";
 import { RemotingServer } from "../../src/remoting/server.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { until } from "./until.ts";
+import { until } from "../harness/until.ts";
 
 const TIMEOUT_MS = 10_000;
 const cleanups: (() => unknown)[] = [];

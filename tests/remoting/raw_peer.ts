@@ -5,7 +5,7 @@ import type { Fields } from "../../src/protocol/header.ts";
 import { readFrame } from "../../src/remoting/codec.ts";
 import { type Command, FLAG_ONEWAY } from "../../src/remoting/command.ts";
 import { FrameCutter } from "../../src/remoting/frame.ts";
-import { until } from "./until.ts";
+import { until } from "../harness/until.ts";
 
 export interface RawRequest {
   code: number;

@@ -10,7 +10,7 @@ import { type Handler, LATER, type Request } from "../../src/remoting/request.ts
 import { RemotingServer, type RemotingServerOptions } from "../../src/remoting/server.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { RawPeer, requestFrame } from "./raw_peer.ts";
-import { settled, until } from "./until.ts";
+import { settled, until } from "../harness/until.ts";
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

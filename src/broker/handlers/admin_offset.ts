@@ -117,7 +117,12 @@ class OffsetAdmin {
       }
     }
     const { brokerAddress } = this.#options;
-    const body = encodeConsumeStatsList({ brokerAddr: brokerAddress(), groups, totalDiff, totalInflightDiff });
+    const body = encodeConsumeStatsList({
+      brokerAddr: brokerAddress(),
+      groups,
+      totalDiff,
+      totalInflightDiff,
+    });
     return { code: ResponseCode.SUCCESS, body };
   }
 
