@@ -7,7 +7,7 @@ import type { Handler } from "../../src/remoting/request.ts";
 import { RemotingServer } from "../../src/remoting/server.ts";
 import { SeededRandom } from "../harness/seeded_random.ts";
 import { RawPeer, requestFrame } from "../remoting/raw_peer.ts";
-import { until } from "../remoting/until.ts";
+import { until } from "../harness/until.ts";
 
 describe("RemotingServer", () => {
   test("serves well-behaved peers while others send rubbish, break frames and leave at any byte", async () => {
