@@ -281,15 +281,22 @@ function assertResumed(seen: Seen, left: readonly string[], end: "stop" | "kill"
   for (const { offset, max } of seen.committed.all("COMMITTED")) assert.equal(offset, max);
 }
 
-function assertFoundByKey(seen: Seen, prefixes: readonly string[]): void {
+/**
+ * Every key finds its message. Recovery indexes the newest message that the index knows once more (Apache's does, and
+ * ours), so each kill may have made one message come twice.
+ */
+function assertFoundByKey(seen: Seen, prefixes: readonly string[], kills = 0): void {
+  let surplus = 0;
   for (const prefix of prefixes) {
     for (const number of [0, 150, BULK.count - 1]) {
       const key = `${prefix}-${number}`;
-      // After a kill Apache indexes the last message again where the index has it already.
-      const found = new Set(seen.byKey.all("RECV", { by: key }).map((fields) => fields.keys));
-      assert.deepEqual([...found], [key]);
+      const found = seen.byKey.all("RECV", { by: key });
+      assert.equal(new Set(found.map((fields) => fields.msgId)).size, 1, key);
+      assert.equal(found[0].keys, key);
+      surplus += found.length - 1;
     }
   }
+  assert.ok(surplus <= kills, `${surplus} messages are indexed twice`);
 }
 
 function assertSettings(seen: Seen): void {
@@ -347,7 +354,7 @@ for (const version of VERSIONS) {
   });
   apacheFirstTest("we read all of it after Apache was killed", ({ oursAgain, directory }) => {
     assertComplete(oursAgain, directory.acknowledged);
-    assertFoundByKey(oursAgain, ["one", "two", "three"]);
+    assertFoundByKey(oursAgain, ["one", "two", "three"], 1);
     assertResumed(oursAgain, ["three-left 3"], "kill");
     assertSettings(oursAgain);
   });
@@ -362,7 +369,7 @@ for (const version of VERSIONS) {
     assertComplete(theirs, directory.acknowledged);
   });
   oursFirstTest("Apache finds our messages by key after we were killed", ({ theirs }) => {
-    assertFoundByKey(theirs, ["one"]);
+    assertFoundByKey(theirs, ["one"], 1);
   });
   oursFirstTest(
     "Apache honours our topics, groups and consumer offsets after we were killed",
@@ -383,7 +390,7 @@ interopTest(
     startAll();
     const { ours, directory } = await oursOnlyChain.get();
     assertComplete(ours, directory.acknowledged);
-    assertFoundByKey(ours, ["one", "two"]);
+    assertFoundByKey(ours, ["one", "two"], 2);
     assertResumed(ours, ["two-left 4"], "kill");
     assertSettings(ours);
     assertDelayed(ours, ["one", "two"]);
