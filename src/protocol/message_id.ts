@@ -37,9 +37,11 @@ function hostPrefix(host: { ip: Uint8Array; port: number }): string {
 
 const prefixes = new WeakMap<object, string>();
 
+/** Two digits for each byte. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).toUpperCase().padStart(2, "0"));
+
 function hex32(value: number): string {
-  const text = (value >>> 0).toString(16).toUpperCase();
-  return text.length === 8 ? text : "00000000".slice(text.length) + text;
+  return HEX[value >>> 24 & 0xff] + HEX[value >>> 16 & 0xff] + HEX[value >>> 8 & 0xff] + HEX[value & 0xff];
 }
 
 let uniqueCounter = 0;
