@@ -90,9 +90,9 @@ export class IndexCheck {
       this.#advance();
     }
     const wanted = hashesOf(message);
+    // The first entry of a file may be of a message of which other keys are in the file before, which may be gone.
     let isCovered = this.#file !== undefined && this.#file.index > 1;
     while (this.#entry?.physicalOffset === physicalOffset) {
-      isCovered = true;
       this.#checkEntry(this.#entry, message, wanted);
       this.#advance();
     }

@@ -215,6 +215,7 @@ class LogWalk {
   /** @returns where the next message begins, the file's end without one, or the place itself, to be read again */
   #onBad(bad: Damage): number {
     const { file, offset, endOffset: end } = bad;
+    if (bad.reason !== "ZEROS") this.#garbageOffset ??= offset;
     const next = this.#findNext(file, offset, end);
     if (this.#readAgainAt !== offset && (next < end || bad.reason !== "ZEROS")) {
       this.#readAgainAt = offset;
