@@ -97,6 +97,11 @@ class Verification implements LogVisitor {
     this.#options = options;
     this.#findings = findings;
     this.#logStart = layout.log.files[0]?.start ?? 0;
+    const { files, fileBytes } = layout.log;
+    for (let index = 1; index < files.length; index++) {
+      const offset = files[index - 1].start + fileBytes;
+      if (files[index].start > offset) this.#damages.push({ offset, endOffset: files[index].start });
+    }
     const perQueue = Math.floor(QUEUE_MEMORY_BYTES / ENTRY_BYTES / Math.max(1, layout.queues.length));
     const blockEntries = Math.max(16, Math.min(1024, perQueue));
     for (const place of layout.queues) {
