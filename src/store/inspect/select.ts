@@ -48,7 +48,7 @@ export interface Found {
 }
 
 export interface SelectionListener {
-  /** @returns false when no more is wanted */
+  /** A message; its body is valid during the call only. @returns false when no more is wanted */
   found(found: Found): boolean;
   /** What can't be read, as a sentence. */
   unreadable(what: string): void;
