@@ -125,8 +125,8 @@ export class CommitLog {
   }
 
   /**
-   * After a failed write: forgets what was appended and not written. What part of it the disk may hold is cut
-   * off, so that it can't come back.
+   * After a failed write: forgets what was appended and not written. What part of it the file may hold is cut
+   * off; that is durable with the next sync, before anything that takes its place.
    * @throws what the disk says; then the log must not be appended to until another try succeeds
    */
   dropUnwritten(): void {
@@ -138,7 +138,7 @@ export class CommitLog {
     this.#chunks = this.#chunks.filter((chunk) => chunk.endOffset > chunk.startOffset);
     this.#chunkBytes = this.#chunks.reduce((sum, chunk) => sum + chunk.buffer.length, 0);
     this.#appendedOffset = this.#writtenOffset;
-    this.#segments.truncate(this.#writtenOffset);
+    this.#segments.cut(this.#writtenOffset);
   }
 
   /** Makes durable what is written before `endOffset`. On rejection nothing is known of it any more. */

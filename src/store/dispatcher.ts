@@ -49,6 +49,7 @@ export class Dispatcher {
   #head = 0;
   #dispatchedOffset: number;
   #dispatchedTimestampMs: number;
+  #lastRecordOffset: number;
 
   /** `dirty` collects the queues that have entries to write. */
   constructor(options: {
@@ -56,16 +57,23 @@ export class Dispatcher {
     dirty: Set<ConsumeQueue>;
     dispatchedOffset: number;
     dispatchedTimestampMs: number;
+    lastRecordOffset: number;
   }) {
     this.#index = options.index;
     this.#dirty = options.dirty;
     this.#dispatchedTimestampMs = options.dispatchedTimestampMs;
     this.#dispatchedOffset = options.dispatchedOffset;
+    this.#lastRecordOffset = options.lastRecordOffset;
   }
 
   /** Everything in the log before this offset is in queue and index. */
   get dispatchedOffset(): number {
     return this.#dispatchedOffset;
+  }
+
+  /** Where the last record dispatched begins; -1 without any. */
+  get lastRecordOffset(): number {
+    return this.#lastRecordOffset;
   }
 
   /** Store time of the last message dispatched. */
@@ -90,6 +98,7 @@ export class Dispatcher {
       if (endOffset > visibleOffset) break;
       this.#head++;
       this.#dispatchedOffset = endOffset;
+      this.#lastRecordOffset = entry.physicalOffset;
       try {
         this.#dispatch(entry);
       } catch (error) {

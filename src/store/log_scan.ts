@@ -34,6 +34,8 @@ export interface ScanEnd {
   endOffset: number;
   /** Of the last good record; 0 without any. */
   storeTimestampMs: number;
+  /** Where the last good record begins; -1 without any. */
+  lastRecordOffset: number;
   /** What stands at `endOffset`; "END" where the files end, "ZEROS" where nothing was written. */
   reason: "END" | "ZEROS" | "TRUNCATED" | "NO_MAGIC" | "LENGTHS" | "BODY_CRC" | "MISPLACED" | "TORN";
 }
@@ -53,7 +55,10 @@ export function scanLog(
   let block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, segments.fileBytes));
   let offset = options.startOffset;
   let storeTimestampMs = 0;
-  const ended = (endOffset: number, reason: ScanEnd["reason"]) => ({ endOffset, storeTimestampMs, reason });
+  let lastRecordOffset = -1;
+  const ended = (endOffset: number, reason: ScanEnd["reason"]) => {
+    return { endOffset, storeTimestampMs, lastRecordOffset, reason };
+  };
   while (segments.has(offset)) {
     const fileStart = segments.startOf(offset);
     const fileEnd = fileStart + segments.fileBytes;
@@ -89,6 +94,7 @@ export function scanLog(
       }
       onRecord(frame, bytes);
       storeTimestampMs = frame.storeTimestampMs;
+      lastRecordOffset = physicalOffset;
       at += frame.totalBytes;
     }
   }

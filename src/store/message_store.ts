@@ -13,6 +13,7 @@ import { atEndOfTurn } from "../base/turn.ts";
 import { decodeRecord, measureRecord, type MessageRecord, type RecordLengths } from "../protocol/record.ts";
 import { Property } from "../protocol/properties.ts";
 import { Checkpoint } from "./checkpoint.ts";
+import { cleanStopOf, readCleanStop, writeCleanStop } from "./clean_stop.ts";
 import { Cleaner, type CleanOptions } from "./cleaner.ts";
 import { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
@@ -152,7 +153,6 @@ export class MessageStore {
     });
     this.#queues.load();
     this.#checkpoint = Checkpoint.open(files, directory.checkpoint, options.clock);
-    const { physicMsgTimestampMs, logicsMsgTimestampMs, indexMsgTimestampMs } = this.#checkpoint.values;
     if (options.messageIndex) {
       this.#index = MessageIndex.open({
         directory: directory.index,
@@ -161,7 +161,7 @@ export class MessageStore {
         slotCount: options.indexHashSlotCount,
         entryCount: options.indexEntryCount,
         isClean,
-        durableTimestampMs: indexMsgTimestampMs,
+        durableTimestampMs: this.#checkpoint.values.indexMsgTimestampMs,
         onDurable: async (endTimestampMs) => {
           // An index that knows more than the log would pass over what is stored in its place.
           await this.#flusher.flushed();
@@ -175,7 +175,8 @@ export class MessageStore {
       queues: this.#queues,
       index: this.#index,
       isClean,
-      checkpointMs: Math.min(physicMsgTimestampMs, logicsMsgTimestampMs),
+      checkpoint: this.#checkpoint,
+      cleanStop: isClean ? readCleanStop(files, directory.cleanStop) : undefined,
       nowMs: options.clock.nowMs(),
       checkBodyCrc: options.checkCrcOnRecover,
       delayLevelsMs: options.delayLevelsMs,
@@ -192,6 +193,7 @@ export class MessageStore {
       dirty: this.#dirtyQueues,
       dispatchedOffset: recovered.endOffset,
       dispatchedTimestampMs: recovered.storeTimestampMs,
+      lastRecordOffset: recovered.lastRecordOffset,
     });
     this.#reader = new QueueReader(this.#log, options);
     this.#cleaner = new Cleaner(this.#log, options.clock, options);
@@ -435,7 +437,7 @@ export class MessageStore {
       this.#endTurn();
       await this.#flusher.stop();
       await this.#derived.flush(true);
-      if (!this.#refusal.isFinal) this.directory.markClean();
+      if (!this.#refusal.isFinal) this.#endCleanly();
     } catch (error) {
       logger.error("the store could not be closed cleanly; the next start will check it: {error}", { error });
     } finally {
@@ -444,6 +446,21 @@ export class MessageStore {
       this.#open.closeAll();
       this.directory.release();
     }
+  }
+
+  #endCleanly(): void {
+    const { dispatchedOffset: endOffset, lastRecordOffset } = this.#dispatcher;
+    const state = cleanStopOf({ endOffset, lastRecordOffset }, this.#queues, this.#checkpoint);
+    const { cleanStop } = this.directory;
+    try {
+      if (state !== undefined) writeCleanStop(this.#options.files, cleanStop, state);
+    } catch (error) {
+      logger.warn("{cleanStop} can't be written, so the next start takes longer: {error}", {
+        cleanStop,
+        error,
+      });
+    }
+    this.directory.markClean();
   }
 
   #measure(draft: MessageDraft): RecordLengths {
@@ -572,7 +589,6 @@ export class MessageStore {
       this.#log.dropUnwritten();
       if (isPassing) this.#clock.after(RETRY_WRITE_MS, () => this.#refusal.accept(reason));
     } catch (error) {
-      // It ends with a sync, which may be what has failed.
       this.#flusher.giveUp();
       this.#onSyncFailed(error, "the CommitLog could not be cut after a failed write");
     }

@@ -19,6 +19,8 @@ import { getLogger } from "@logtape/logtape";
 import { parseProperties, Property } from "../protocol/properties.ts";
 import type { RecordFrame } from "../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { type CleanStop, confirmCleanStop } from "./clean_stop.ts";
 import type { ConsumeQueue, EntryCheck } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
 import { recordAt, type ScanEnd, scanLog, wholeRecordBehind } from "./log_scan.ts";
@@ -43,11 +45,12 @@ export interface RecoveryOptions {
   index: KeyIndex | undefined;
   /** Whether the last process that had the store ended it properly. */
   isClean: boolean;
-  /** By the checkpoint: the store time of a message up to which log and queues had been made durable. */
-  checkpointMs: number;
   nowMs: number;
   checkBodyCrc: boolean;
   delayLevelsMs: readonly number[];
+  /** What the last process says of a clean stop. */
+  cleanStop: CleanStop | undefined;
+  checkpoint: Checkpoint;
   /** From here on the log may be in the page cache only, though the system says that it is synced. */
   doubtfulFrom: number | undefined;
   /** Called when the log from an offset on could not be synced. */
@@ -59,16 +62,20 @@ export interface Recovered {
   endOffset: number;
   /** Of the last message with a time that can be; 0 without any. */
   storeTimestampMs: number;
+  /** Where the last message begins; -1 without any. */
+  lastRecordOffset: number;
 }
 
 /** @throws StoreCorruptError where going on would lose something that an operator can still save */
 export function recover(options: RecoveryOptions): Recovered {
   const { log, queues, isClean, checkBodyCrc } = options;
   if (log.isEmpty) return recoverEmpty(options);
-  const durableMs = options.checkpointMs - CHECKPOINT_MARGIN_MS;
+  const durableMs = checkpointMs(options) - CHECKPOINT_MARGIN_MS;
   const isInLog = (queue: ConsumeQueue) => entryCheck(log, queue);
   let startOffset = isClean ? log.endOffset : crashStart(log, durableMs);
   const knownEnd = recoverQueues(queues, startOffset, isClean, isInLog);
+  const known = isClean ? knownStop(options) : undefined;
+  if (known !== undefined) return known;
   if (isClean) startOffset = cleanStart(log, knownEnd);
   const redoFrom = isClean ? Math.max(startOffset, knownEnd) : startOffset;
   const incomplete = new Set<ConsumeQueue>();
@@ -86,17 +93,35 @@ export function recover(options: RecoveryOptions): Recovered {
     if (queue.lastPhysicalEnd > end.endOffset) queue.recover(end.endOffset, false, isInLog(queue));
     queue.correctMinOffset(log.minOffset);
   }
-  return { endOffset: end.endOffset, storeTimestampMs };
+  return { endOffset: end.endOffset, storeTimestampMs, lastRecordOffset: end.lastRecordOffset };
+}
+
+/** Nothing to recover where everything is as the last process left it, and has told. */
+function knownStop({ log, queues, checkpoint, cleanStop }: RecoveryOptions): Recovered | undefined {
+  if (cleanStop === undefined) return undefined;
+  const storeTimestampMs = confirmCleanStop(cleanStop, log, queues, checkpoint);
+  if (storeTimestampMs === undefined) {
+    logger.info("something else has used this store; its last log file is walked");
+    return undefined;
+  }
+  for (const queue of queues.all()) queue.correctMinOffset(log.minOffset);
+  const { logEnd, lastRecordOffset } = cleanStop;
+  return { endOffset: logEnd, storeTimestampMs, lastRecordOffset };
+}
+
+/** The store time of a message up to which log and queues had been made durable. */
+function checkpointMs({ checkpoint }: RecoveryOptions): number {
+  const { physicMsgTimestampMs, logicsMsgTimestampMs } = checkpoint.values;
+  return Math.min(physicMsgTimestampMs, logicsMsgTimestampMs);
 }
 
 /** Makes that the log ends where it ends, and that it is on the disk. */
 function makeDurable(options: RecoveryOptions, startOffset: number, end: ScanEnd): void {
   const { log, isClean, doubtfulFrom = Infinity, onDoubt } = options;
-  const from = Math.min(startOffset, Math.max(doubtfulFrom, log.minOffset));
+  const from = isClean ? end.endOffset : Math.min(startOffset, Math.max(doubtfulFrom, log.minOffset));
   try {
-    if (end.reason !== "END") log.truncate(end.endOffset);
-    if (isClean) return;
-    log.rewrite(Math.max(doubtfulFrom, log.minOffset), end.endOffset);
+    if (end.reason !== "END") log.cut(end.endOffset);
+    if (!isClean) log.rewrite(Math.max(doubtfulFrom, log.minOffset), end.endOffset);
     // A process that was killed may have left in the page cache what counts as flushed from now on.
     log.syncFrom(from);
   } catch (error) {
@@ -216,8 +241,9 @@ function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOff
  * No log: fine for a new store, or where a power cut came before the first flush. Otherwise queues that hold
  * something point to a log that is elsewhere.
  */
-function recoverEmpty({ log, queues, isClean, checkpointMs }: RecoveryOptions): Recovered {
-  const wasNeverFlushed = !isClean && checkpointMs === 0;
+function recoverEmpty(options: RecoveryOptions): Recovered {
+  const { log, queues, isClean } = options;
+  const wasNeverFlushed = !isClean && checkpointMs(options) === 0;
   for (const queue of queues.all()) {
     if (wasNeverFlushed) {
       queue.clear();
@@ -232,7 +258,7 @@ function recoverEmpty({ log, queues, isClean, checkpointMs }: RecoveryOptions): 
       );
     }
   }
-  return { endOffset: 0, storeTimestampMs: 0 };
+  return { endOffset: 0, storeTimestampMs: 0, lastRecordOffset: -1 };
 }
 
 /** Finds the end of each queue. @returns the end of the last message that any of them knows */
@@ -263,13 +289,15 @@ function entryCheck(log: SegmentFiles, queue: ConsumeQueue): EntryCheck {
  * A log that ends before what the checkpoint knows to be durable, and goes on behind, is damaged in its middle.
  * @throws StoreCorruptError
  */
-function refuseDamage({ log, checkpointMs }: RecoveryOptions, end: ScanEnd): void {
-  if (end.storeTimestampMs >= checkpointMs) return;
+function refuseDamage(options: RecoveryOptions, end: ScanEnd): void {
+  const { log } = options;
+  const durableMs = checkpointMs(options);
+  if (end.storeTimestampMs >= durableMs) return;
   const file = log.path(log.startOf(end.endOffset));
   const next = wholeRecordBehind(log, end.endOffset);
   // What a cut had left behind is older than what was stored since.
   const isDurable = next !== undefined && next.storeTimestampMs >= end.storeTimestampMs &&
-    next.storeTimestampMs <= checkpointMs;
+    next.storeTimestampMs <= durableMs;
   if (isDurable) {
     throw new StoreCorruptError(
       file,
@@ -283,7 +311,7 @@ function refuseDamage({ log, checkpointMs }: RecoveryOptions, end: ScanEnd): voi
     {
       file,
       offset: end.endOffset,
-      time: new Date(checkpointMs).toISOString(),
+      time: new Date(durableMs).toISOString(),
     },
   );
 }

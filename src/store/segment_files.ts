@@ -165,7 +165,10 @@ export class SegmentFiles {
     }
   }
 
-  /** Makes everything from `offset` on durable, blocking. */
+  /**
+   * Makes everything from `offset` on durable, blocking: file by file, so that none is on the disk whose
+   * predecessor is not.
+   */
   syncFrom(offset: number): void {
     for (let start = this.startOf(offset); this.has(start); start += this.fileBytes) {
       this.file(start).syncNow();
@@ -183,8 +186,8 @@ export class SegmentFiles {
 
   /**
    * Ends the sequence at `offset`, which must not lie before it: removes later files and makes everything
-   * behind it in its own file read as zeros, so that nothing stale can come back. The first file always stays,
-   * since its name tells where the sequence has got to.
+   * behind it in its own file read as zeros, so that nothing stale can come back once this is synced. The first
+   * file always stays, since its name tells where the sequence has got to.
    */
   cut(offset: number): void {
     const count = this.#count;
@@ -195,12 +198,6 @@ export class SegmentFiles {
     const file = this.file(offset);
     file.truncate(offset % this.fileBytes);
     file.truncate(this.fileBytes);
-  }
-
-  /** The same, durable on return. */
-  truncate(offset: number): void {
-    this.cut(offset);
-    if (this.has(offset)) this.file(offset).syncNow();
   }
 
   /** Removes the first file. */

@@ -76,6 +76,11 @@ export class StoreDirectory {
     return join(this.path, "checkpoint");
   }
 
+  /** Ours, outside of the directories where Apache minds files that it does not know. */
+  get cleanStop(): string {
+    return join(this.path, "rmq", "clean_stop.json");
+  }
+
   get abort(): string {
     return join(this.path, "abort");
   }

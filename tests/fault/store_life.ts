@@ -275,13 +275,15 @@ export class StoreLife {
     const random = this.#random;
     const pick = <T>(list: readonly T[]) => list[random.between(0, list.length - 1)];
     const { operation, codes } = pick(FAULTS);
+    const path = pick(FAULT_PATHS);
     const rule = {
       operation,
       code: pick<typeof codes[number]>(codes),
-      path: pick(FAULT_PATHS),
+      path,
       skip: random.between(0, 3),
       times: random.next() < 0.7 ? 1 : random.between(2, 40),
-      writtenBytes: random.between(0, 300),
+      // What lies within one page of a small file is written as a whole or not at all.
+      writtenBytes: /commitlog|consumequeue/.test(path.source) ? random.between(0, 300) : 0,
     };
     this.#tell(`${rule.code} at ${operation} of ${rule.path}, ${rule.times} times after ${rule.skip}`);
     this.#faults.push(this.#files.fail(rule));
