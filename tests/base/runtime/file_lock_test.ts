@@ -2,14 +2,24 @@
 import assert from "node:assert/strict";
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, fdatasync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fdatasync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { FileLockedError, lockFile } from "../../../src/base/runtime/file_lock.ts";
+import { FileLockedError, findLockHolder, lockFile } from "../../../src/base/runtime/file_lock.ts";
 import { runtimeName } from "../../../src/base/runtime/name.ts";
 
 const HOLDER = fileURLToPath(new URL("./lock_holder.ts", import.meta.url));
@@ -125,6 +135,31 @@ test("the lock stays when the process opens, syncs and closes the file elsewhere
 
 test("lockFile() passes on what the system says of the path", async () => {
   await assert.rejects(lockFile(join(directory, "missing", "lock")), { code: "ENOENT" });
+});
+
+test("findLockHolder() tells who has the file, and takes and makes nothing", async () => {
+  assert.equal(await findLockHolder(path), undefined);
+  assert.equal(existsSync(path), false);
+  const other = ours();
+  const [, pid] = (await other.said).split(" ");
+  assert.equal((await findLockHolder(path))?.pid, Number(pid));
+  chmodSync(path, 0o444);
+  assert.match((await findLockHolder(path))!.description, new RegExp(`^process ${pid} \\(`));
+  await other.release();
+  assert.equal(await findLockHolder(path), undefined);
+  chmodSync(path, 0o644);
+  const lock = await lockFile(path);
+  assert.equal((await findLockHolder(path))?.pid, process.pid);
+  // Had it opened the file, the lock that tells others our number would be gone.
+  assert.match(await ours().said, new RegExp(`^REFUSED .*process ${process.pid} `));
+  lock.release();
+});
+
+test("findLockHolder() tells of Java", JAVA_OPTIONS, async () => {
+  const other = java();
+  assert.match(await other.said, /^LOCKED/);
+  assert.match((await findLockHolder(path))!.description, /^process \d+ \(java\)$/);
+  await other.release();
 });
 
 test("Java is refused what we hold, until we release it", JAVA_OPTIONS, async () => {
