@@ -52,6 +52,10 @@ export class LogFlusher {
     if (this.#running === undefined && !this.#hasFailed) this.#running = this.#run();
   }
 
+  get hasFailed(): boolean {
+    return this.#hasFailed;
+  }
+
   /** Nothing is flushed any more: what the disk holds is not known. */
   giveUp(): void {
     this.#hasFailed = true;

@@ -440,6 +440,7 @@ export class MessageStore {
       if (!this.#refusal.isFinal) this.#endCleanly();
     } catch (error) {
       logger.error("the store could not be closed cleanly; the next start will check it: {error}", { error });
+      if (this.#flusher.hasFailed) this.#noteDoubt();
     } finally {
       await this.#index?.close().catch(() => {});
       this.#checkpoint.close();
@@ -603,17 +604,20 @@ export class MessageStore {
     }`;
     logger.error("{message}", { message });
     this.#refusal.refuse("SYNC_FAILED", message, true);
-    try {
-      this.directory.markDoubtful(this.#log.flushedOffset);
-    } catch (error) {
-      logger.error("{error}: the machine, not only the broker, should be started again before it goes on", {
-        error,
-      });
-    }
+    this.#noteDoubt();
     this.#tellLoss(
       this.#log.flushedOffset,
       new StoreRefusedError("SYNC_FAILED", message, { cause: error }),
     );
+  }
+
+  /** The next process must not take for durable what it finds. */
+  #noteDoubt(): void {
+    try {
+      this.directory.markDoubtful(this.#log.flushedOffset);
+    } catch (error) {
+      logger.error("{error}: the machine should be started again before the broker is", { error });
+    }
   }
 
   #tellLoss(fromOffset: number, error: StoreRefusedError): void {

@@ -41,8 +41,12 @@ export class OpenFiles {
 
   unpin(path: string): void {
     const pins = (this.#pins.get(path) ?? 0) - 1;
-    if (pins > 0) this.#pins.set(path, pins);
-    else this.#pins.delete(path);
+    if (pins > 0) {
+      this.#pins.set(path, pins);
+    } else {
+      this.#pins.delete(path);
+      this.#closeOldest();
+    }
   }
 
   /** Makes the file's data durable; it stays open meanwhile. */
@@ -78,16 +82,21 @@ export class OpenFiles {
 
   #add(path: string, file: StoreFile): StoreFile {
     this.#open.set(path, file);
-    if (this.#open.size > this.#limit) this.#closeOldest(path);
+    this.#closeOldest();
     return file;
   }
 
-  #closeOldest(except: string): void {
+  /** As many as there are too many; but not the one used last, which its user may still hold. */
+  #closeOldest(): void {
+    let excess = this.#open.size - this.#limit;
+    let others = this.#open.size - 1;
+    if (excess <= 0) return;
     for (const [path, file] of this.#open) {
-      if (path === except || this.#pins.has(path)) continue;
+      if (excess === 0 || others-- === 0) return;
+      if (this.#pins.has(path)) continue;
       file.close();
       this.#open.delete(path);
-      return;
+      excess--;
     }
   }
 }

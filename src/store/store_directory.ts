@@ -61,7 +61,7 @@ export class StoreDirectory {
     makeDurableDirectory(this.#files, options.commitLogDirectory);
     makeDurableDirectory(this.#files, this.consumeQueue);
     makeDurableDirectory(this.#files, this.index);
-    this.#files.replace(this.abort, this.#mark());
+    this.#files.replace(this.abort, mark(this.#doubtfulFrom));
   }
 
   get consumeQueue(): string {
@@ -95,13 +95,13 @@ export class StoreDirectory {
    */
   markDoubtful(offset: number): void {
     if (this.#doubtfulFrom !== undefined && this.#doubtfulFrom <= offset) return;
-    this.#doubtfulFrom = offset;
     const file = this.#files.open(this.abort);
     try {
-      file.writeAt(this.#mark(), 0);
+      file.writeAt(mark(offset), 0);
     } finally {
       file.close();
     }
+    this.#doubtfulFrom = offset;
   }
 
   /** The whole log is durable again. */
@@ -109,7 +109,7 @@ export class StoreDirectory {
     if (this.#doubtfulFrom === undefined) return;
     this.#doubtfulFrom = undefined;
     try {
-      this.#files.replace(this.abort, this.#mark());
+      this.#files.replace(this.abort, mark(undefined));
     } catch (error) {
       logger.warn("{path} can't be written; the next start may do more than it must: {error}", {
         path: this.abort,
@@ -118,14 +118,9 @@ export class StoreDirectory {
     }
   }
 
-  #mark(): Uint8Array {
-    const doubt = this.#doubtfulFrom === undefined ? "" : ` not synced from ${this.#doubtfulFrom}`;
-    return new TextEncoder().encode(pid + doubt);
-  }
-
   #readDoubt(): number | undefined {
     const text = new TextDecoder().decode(this.#files.read(this.abort));
-    const match = /^[0-9]+ not synced from ([0-9]+)/.exec(text);
+    const match = /^[0-9]+ not synced from ([0-9]+)\n/.exec(text);
     return match === null ? undefined : Number(match[1]);
   }
 
@@ -140,4 +135,10 @@ export class StoreDirectory {
     this.#lock?.release();
     this.#lock = undefined;
   }
+}
+
+function mark(doubtfulFrom: number | undefined): Uint8Array {
+  // The line's end: behind it may stand what is left of a longer number.
+  const doubt = doubtfulFrom === undefined ? "" : ` not synced from ${doubtfulFrom}\n`;
+  return new TextEncoder().encode(pid + doubt);
 }

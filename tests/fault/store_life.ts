@@ -63,7 +63,8 @@ const FAULTS = [
   { operation: "syncDirectory", codes: ["EIO"] },
   { operation: "makeDirectory", codes: ["ENOSPC"] },
 ] as const;
-const FAULT_PATHS = [/commitlog/, /commitlog/, /consumequeue/, /index/, /checkpoint/, /(?:)/];
+/** Not `abort`: what is written to it takes the place of what is there. */
+const FAULT_PATHS = [/commitlog/, /commitlog/, /consumequeue/, /index/, /checkpoint/, /^(?!.*abort)/];
 
 /** One directory, through all of its stores' lives. */
 export class StoreLife {
@@ -442,7 +443,9 @@ export class StoreLife {
   #wasPowerCut = false;
 
   #bury(event: string): void {
-    const isPowerCut = this.#random.next() < 0.7;
+    // A process that is killed at once after a failed sync has no time to say so: the page cache must go too.
+    const isTooLate = this.#files.isDead && this.#store?.refusal?.reason === "SYNC_FAILED";
+    const isPowerCut = this.#random.next() < 0.7 || isTooLate;
     const { flushedOffset, writtenOffset } = this.#store ?? { flushedOffset: 0, writtenOffset: 0 };
     this.#highestMinOffset = Math.max(this.#highestMinOffset, this.#store?.minPhysicalOffset ?? 0);
     if (isPowerCut) this.#wasPowerCut = true;
