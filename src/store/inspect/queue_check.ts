@@ -87,6 +87,8 @@ export class QueueCheck {
   #next: number;
   /** First entry that a message of the log belongs to. */
   #firstMatched: number | undefined;
+  /** First message of the log; of the last life of a topic that was made again. */
+  #logFirst: number | undefined;
   /** One past the last message of the log. */
   #logNext: number | undefined;
   #lastPhysicalOffset = 0;
@@ -138,9 +140,9 @@ export class QueueCheck {
     return this.#delayMs;
   }
 
-  /** First entry whose message the log has; equals `maxOffset` without any. Known after `finish`. */
+  /** First message that the log has; equals `maxOffset` without any. Known after `finish`. */
   get minOffset(): number {
-    return this.#firstMatched ?? this.maxOffset;
+    return this.#logFirst ?? this.maxOffset;
   }
 
   /** One past the last message, in the queue or still on its way there. Known after `finish`. */
@@ -245,6 +247,7 @@ export class QueueCheck {
     }
     this.#logNext = queueOffset + 1;
     this.#lastPhysicalOffset = physicalOffset;
+    if (this.#logFirst === undefined || queueOffset === 0) this.#logFirst = queueOffset;
     if (expected === undefined || queueOffset === expected) return true;
     if (queueOffset === 0) {
       // What was missing belongs to the earlier life of the topic.
