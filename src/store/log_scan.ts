@@ -137,21 +137,22 @@ function isZero(bytes: Buffer, at: number): boolean {
 }
 
 /**
- * Whether a sector never reached the disk that holds nothing but topic and properties (lengths and the body's
- * checksum tell of all others). It reads as zeros, from its first byte to its last one or the record's end. No
- * topic has zeros; a property might, but not so that they begin and end with a sector.
+ * Whether a part of topic and properties never reached the disk (lengths and the body's checksum tell of the
+ * rest). It reads as zeros. No topic has any; a property might, but properties end with a separator, and zeros
+ * that begin and end with a sector are a lost sector's.
  * @param blockPosition of `bytes` in its file
  */
 function isTorn(frame: RecordFrame, bytes: Buffer, blockPosition: number): boolean {
   const { topicAt, topicBytes, propertiesAt, propertiesBytes } = frame;
   if (bytes.subarray(topicAt, topicAt + topicBytes).includes(0)) return true;
   const end = propertiesAt + propertiesBytes;
+  if (propertiesBytes > 0 && bytes[end - 1] === 0) return true;
   let sector = propertiesAt + (SECTOR_BYTES - (blockPosition + propertiesAt) % SECTOR_BYTES) % SECTOR_BYTES;
   for (; sector < end; sector += SECTOR_BYTES) {
     if (bytes[sector] !== 0 || (sector > propertiesAt && bytes[sector - 1] === 0)) continue;
     let zerosEnd = sector;
     while (zerosEnd < end && bytes[zerosEnd] === 0) zerosEnd++;
-    if (zerosEnd === end || (blockPosition + zerosEnd) % SECTOR_BYTES === 0) return true;
+    if ((blockPosition + zerosEnd) % SECTOR_BYTES === 0) return true;
   }
   return false;
 }

@@ -82,7 +82,7 @@ export function recordBytes(record: RecordFields, place: Partial<RecordPlace> = 
 
 /** A body of so many bytes, none of them zero. */
 export function bodyOf(bytes: number, seed = 1): Uint8Array {
-  return Uint8Array.from({ length: bytes }, (_, at) => 1 + (at * 7 + seed) % 255);
+  return Buffer.alloc(bytes, Uint8Array.from({ length: 255 }, (_, at) => 1 + (at * 7 + seed) % 255));
 }
 
 /** What a log holds at `offset`, as text; undefined where it says that it has nothing there. */
