@@ -25,6 +25,8 @@ export interface QueueEntry {
 export type EntryCheck = (entry: QueueEntry) => boolean | undefined;
 
 const FIRST_PENDING_BYTES = ENTRY_BYTES * 16;
+/** What a lost page of the file holds of entries, and a few more. */
+const NEAR_ENTRIES = 256;
 /** So many entries in memory are written at once, without waiting for the timer. */
 const MAX_PENDING_BYTES = ENTRY_BYTES * 1024;
 
@@ -170,11 +172,9 @@ export class ConsumeQueue {
     const end = this.#segments.endOffset / ENTRY_BYTES;
     let low = this.#searchEnd(first, end, physicalEnd);
     // A damaged stretch in the middle looks like the end.
-    for (let step = 1; low + step < end; step *= 2) {
-      const entry = this.#probe(low + step);
-      if (!isBelow(entry, physicalEnd) || isFiller(entry) || isInLog(entry) !== true) continue;
-      low = this.#searchEnd(low + step, end, physicalEnd);
-      step = 0.5;
+    for (let further = this.#entryBehind(low, end, physicalEnd, isInLog); further > low;) {
+      low = this.#searchEnd(further, end, physicalEnd);
+      further = this.#entryBehind(low, end, physicalEnd, isInLog);
     }
     while (low > first && !this.#isCredible(low - 1, first, isInLog)) low--;
     this.#maxOffset = this.#writtenOffset = this.nextOffset = low;
@@ -277,6 +277,25 @@ export class ConsumeQueue {
       else high = middle;
     }
     return low;
+  }
+
+  /**
+   * An entry behind `low` that the log confirms: near by any, further away only by chance.
+   * @returns -1 without any
+   */
+  #entryBehind(low: number, end: number, physicalEnd: number, isInLog: EntryCheck): number {
+    const isEntry = (entry: QueueEntry) =>
+      isBelow(entry, physicalEnd) && !isFiller(entry) && isInLog(entry) === true;
+    const fileEnd = low - low % this.entriesPerFile + this.entriesPerFile;
+    const near = Buffer.alloc(Math.min(NEAR_ENTRIES, fileEnd - low) * ENTRY_BYTES);
+    this.#segments.read(near, low * ENTRY_BYTES);
+    for (let at = near.length - ENTRY_BYTES; at > 0; at -= ENTRY_BYTES) {
+      if (isEntry(readEntry(near, at))) return low + at / ENTRY_BYTES;
+    }
+    for (let step = NEAR_ENTRIES; low + step < end; step *= 2) {
+      if (isEntry(this.#probe(low + step))) return low + step;
+    }
+    return -1;
   }
 
   /** The entry in the file; zeros where the file has none. */
