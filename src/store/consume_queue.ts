@@ -103,8 +103,8 @@ export class ConsumeQueue {
       return Buffer.from(this.#pending!.subarray(from, from + (end - queueOffset) * ENTRY_BYTES));
     }
     const offset = queueOffset * ENTRY_BYTES;
-    const fileEnd = this.#segments.startOf(offset) + this.#segments.fileBytes;
-    const bytes = Math.min(Math.min(end, this.#writtenOffset) * ENTRY_BYTES, fileEnd) - offset;
+    const wanted = (Math.min(end, this.#writtenOffset) - queueOffset) * ENTRY_BYTES;
+    const bytes = Math.min(wanted, this.#bytesToFileEnd(offset));
     const entries = Buffer.allocUnsafe(bytes);
     const got = this.#segments.read(entries, offset);
     return entries.subarray(0, got - got % ENTRY_BYTES);
@@ -135,10 +135,7 @@ export class ConsumeQueue {
     while (from < this.#pendingBytes) {
       const offset = this.#writtenOffset * ENTRY_BYTES + from;
       if (!this.#segments.has(offset)) this.#segments.add(offset);
-      const bytes = Math.min(
-        this.#pendingBytes - from,
-        this.#segments.startOf(offset) + this.#segments.fileBytes - offset,
-      );
+      const bytes = Math.min(this.#pendingBytes - from, this.#bytesToFileEnd(offset));
       this.#segments.write(this.#pending!.subarray(from, from + bytes), offset);
       this.#unsynced.add(this.#segments.startOf(offset));
       from += bytes;
@@ -286,9 +283,12 @@ export class ConsumeQueue {
   #entryBehind(low: number, end: number, physicalEnd: number, isInLog: EntryCheck): number {
     const isEntry = (entry: QueueEntry) =>
       isBelow(entry, physicalEnd) && !isFiller(entry) && isInLog(entry) === true;
-    const fileEnd = low - low % this.entriesPerFile + this.entriesPerFile;
-    const near = Buffer.alloc(Math.min(NEAR_ENTRIES, fileEnd - low) * ENTRY_BYTES);
-    this.#segments.read(near, low * ENTRY_BYTES);
+    const near = Buffer.alloc(Math.min(NEAR_ENTRIES, end - low) * ENTRY_BYTES);
+    for (let at = 0; at < near.length;) {
+      const wanted = Math.min(near.length - at, this.#bytesToFileEnd(low * ENTRY_BYTES + at));
+      this.#segments.read(near.subarray(at, at + wanted), low * ENTRY_BYTES + at);
+      at += wanted;
+    }
     for (let at = near.length - ENTRY_BYTES; at > 0; at -= ENTRY_BYTES) {
       if (isEntry(readEntry(near, at))) return low + at / ENTRY_BYTES;
     }
@@ -296,6 +296,10 @@ export class ConsumeQueue {
       if (isEntry(this.#probe(low + step))) return low + step;
     }
     return -1;
+  }
+
+  #bytesToFileEnd(offset: number): number {
+    return this.#segments.startOf(offset) + this.#segments.fileBytes - offset;
   }
 
   /** The entry in the file; zeros where the file has none. */
