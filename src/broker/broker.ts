@@ -103,13 +103,8 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   let port = settings.listenPort;
   const advertised = await resolveHost(settings.advertisedHost, () => port);
   const inMemoryBytes = totalmem() * IN_MEMORY_RATIO;
-  const store = await MessageStore.open({
-    ...settings,
-    files,
-    clock,
-    maxOpenFiles: MAX_OPEN_FILES,
-    inMemoryBytes,
-  });
+  const fixed = { ...settings, files, clock, maxOpenFiles: MAX_OPEN_FILES, inMemoryBytes };
+  const store = await MessageStore.open(followSettings(fixed, options.settings));
   undo.push(() => store.close());
   const directory = join(settings.storeDirectory, "config");
   files.makeDirectory(directory);
@@ -201,6 +196,23 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     port,
     stop: () => stopping ??= undoAll(undo),
   };
+}
+
+/** What the store asks for each time that it needs it, so that an operator can change it while the broker runs. */
+const FOLLOWED = [
+  "maxMessageBytes",
+  "fileReservedHours",
+  "deleteAtHours",
+  "diskMaxUsedPercent",
+  "diskCleanForciblyPercent",
+  "diskWarningPercent",
+  "cleanForcibly",
+] as const;
+
+/** `options` with the followed settings as they are at each look. */
+function followSettings<T extends BrokerSettings>(options: T, settings: () => BrokerSettings): T {
+  for (const name of FOLLOWED) Object.defineProperty(options, name, { get: () => settings()[name] });
+  return options;
 }
 
 /** What is counted, and sampled by time. */

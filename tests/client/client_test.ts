@@ -183,6 +183,10 @@ describe("producer, consumer and admin calls against a broker", () => {
     assert.match(await admin.config(), /^brokerName=broker-a$/m);
     await admin.updateConfig("maxMessageSize=1000\n");
     assert.match(await admin.config(), /^maxMessageSize=1000$/m);
+    await assert.rejects(
+      () => producer.send({ topic: "Plain", body: new Uint8Array(1001) }),
+      (error) => error instanceof RemotingError && error.code === 13,
+    );
     assert.equal((await admin.runtimeInfo()).get("brokerActive"), "true");
   });
 });

@@ -10,7 +10,7 @@ import { sourceOfPairs } from "../../src/config/sources.ts";
 import { withDirectory } from "./temp_directory.ts";
 import { testMachine } from "./test_machine.ts";
 
-const FILE = "# my broker\nbrokerName = broker-a\nfileReservedTime=48\nmy.own=1\n";
+const FILE = "# my broker\nbrokerName = broker-a\nflushIntervalCommitLog=48\nmy.own=1\n";
 
 /** Runs with the configuration of a broker whose file is `FILE`. */
 function withConfiguration(
@@ -41,22 +41,30 @@ test("a live key counts at once and is written to the file, whose comments stay"
 
 test("another key is shown and written, but counts from the next start", () =>
   withConfiguration((configuration, file) => {
-    const change = configuration.update(parseChanges("fileReservedTime=24\nbrokerName=broker-b"));
+    const change = configuration.update(parseChanges("flushIntervalCommitLog=24\nbrokerName=broker-b"));
     assert.deepEqual(change.applied, []);
-    assert.deepEqual(change.atNextStart, ["fileReservedTime", "brokerName"]);
-    assert.equal(configuration.settings.fileReservedHours, 48);
+    assert.deepEqual(change.atNextStart, ["flushIntervalCommitLog", "brokerName"]);
+    assert.equal(configuration.settings.commitLogFlushIntervalMs, 48);
     assert.equal(configuration.settings.brokerName, "broker-a");
-    assert.equal(configuration.entries.get("fileReservedTime"), "24");
+    assert.equal(configuration.entries.get("flushIntervalCommitLog"), "24");
     assert.equal(
       readFileSync(file, "latin1"),
-      "# my broker\nbrokerName=broker-b\nfileReservedTime=24\nmy.own=1\n",
+      "# my broker\nbrokerName=broker-b\nflushIntervalCommitLog=24\nmy.own=1\n",
     );
 
     configuration.update(parseChanges("brokerPermission=4"));
-    assert.equal(configuration.settings.fileReservedHours, 48, "a later live change must not bring it in");
-    assert.equal(configuration.entries.get("fileReservedTime"), "24");
+    assert.equal(
+      configuration.settings.commitLogFlushIntervalMs,
+      48,
+      "a later live change must not bring it in",
+    );
+    assert.equal(configuration.entries.get("flushIntervalCommitLog"), "24");
     const next = loadBrokerConfiguration({ file, machine: testMachine }).configuration.settings;
-    assert.deepEqual([next.brokerName, next.fileReservedHours, next.brokerPermission], ["broker-b", 24, 4]);
+    assert.deepEqual([next.brokerName, next.commitLogFlushIntervalMs, next.brokerPermission], [
+      "broker-b",
+      24,
+      4,
+    ]);
   }));
 
 test("unknown keys are ignored, unless the file has them", () =>
@@ -71,7 +79,7 @@ test("unknown keys are ignored, unless the file has them", () =>
 
 test("a value that is there already changes nothing", () =>
   withConfiguration((configuration, file) => {
-    const change = configuration.update(parseChanges("brokerPermission=6\nfileReservedTime=48"));
+    const change = configuration.update(parseChanges("brokerPermission=6\nflushIntervalCommitLog=48"));
     assert.deepEqual(change, { applied: [], atNextStart: [], ignored: [], warnings: [] });
     assert.ok(!existsSync(`${file}.bak`));
   }));
@@ -79,7 +87,9 @@ test("a value that is there already changes nothing", () =>
 test("one bad or refused value rejects the whole change", () =>
   withConfiguration((configuration, file) => {
     const { settings } = configuration;
-    for (const bad of ["fileReservedTime=x", "brokerRole=SLAVE", "autoCreateTopicEnable=yes", "a=\\u00"]) {
+    for (
+      const bad of ["flushIntervalCommitLog=x", "brokerRole=SLAVE", "autoCreateTopicEnable=yes", "a=\\u00"]
+    ) {
       assert.throws(
         () => configuration.update(parseChanges(`brokerPermission=4\n${bad}\n`)),
         ConfigError,
@@ -92,7 +102,7 @@ test("one bad or refused value rejects the whole change", () =>
 
 test("keys of the black list reject the whole change", () =>
   withConfiguration((configuration, file) => {
-    for (const key of ["configBlackList", "brokerConfigPath", "rocketmqHome", "fileReservedTime"]) {
+    for (const key of ["configBlackList", "brokerConfigPath", "rocketmqHome", "flushIntervalCommitLog"]) {
       assert.throws(
         () => configuration.update(parseChanges(`brokerPermission=4\n${key}=1\n`)),
         (error: Error) => {
@@ -107,10 +117,10 @@ test("keys of the black list reject the whole change", () =>
     assert.deepEqual(configuration.blackList.toSorted(), [
       "brokerConfigPath",
       "configBlackList",
-      "fileReservedTime",
+      "flushIntervalCommitLog",
       "rocketmqHome",
     ]);
-  }, "configBlackList=fileReservedTime"));
+  }, "configBlackList=flushIntervalCommitLog"));
 
 test("a change says where the next start overrides it", () =>
   withConfiguration((configuration) => {
@@ -131,10 +141,10 @@ test("without a file changes go to the store, which the next start reads", () =>
       const overriding = [sourceOfPairs("--set", [`storePathRootDir=${directory}`])];
       return loadBrokerConfiguration({ overriding, machine: testMachine }).configuration;
     };
-    load().update(parseChanges("fileReservedTime=7\nbrokerName=b\\u00e9"));
+    load().update(parseChanges("flushIntervalCommitLog=7\nbrokerName=b\\u00e9"));
     const written = readFileSync(join(directory, "config", "broker.properties"), "latin1");
-    assert.equal(written, "brokerName=b\\u00e9\nfileReservedTime=7\n");
-    assert.equal(load().settings.fileReservedHours, 7);
+    assert.equal(written, "brokerName=b\\u00e9\nflushIntervalCommitLog=7\n");
+    assert.equal(load().settings.commitLogFlushIntervalMs, 7);
     assert.equal(load().settings.brokerName, "bé");
   }));
 
@@ -165,9 +175,9 @@ test("where the file can't be written, only keys that count at once can be chang
       warnings[0],
       /^The change counts only until the next start: .*broker\.conf can't be written/,
     );
-    assert.throws(() => configuration.update(parseChanges("brokerPermission=2\nfileReservedTime=1")));
+    assert.throws(() => configuration.update(parseChanges("brokerPermission=2\nflushIntervalCommitLog=1")));
     assert.equal(configuration.settings.brokerPermission, 4);
-    assert.equal(configuration.entries.get("fileReservedTime"), "48");
+    assert.equal(configuration.entries.get("flushIntervalCommitLog"), "48");
     assert.equal(readFileSync(file, "latin1"), FILE);
   }));
 
@@ -187,7 +197,7 @@ test("print() gives lines that are a file again, with keys that are not set left
       assert.ok(lines.includes("my.own=1"));
       assert.ok(lines.includes("regionId=C:\\\\x"));
       const important = configuration.print("important").trimEnd().split("\n");
-      assert.ok(important.includes("fileReservedTime=48"));
+      assert.ok(important.includes("flushIntervalCommitLog=48"));
       assert.ok(!important.includes("regionId=C:\\\\x"), "regionId is not important");
     },
     "namesrvAddr=a:1;b:2",

@@ -9,28 +9,34 @@ export const cleaningKeys = {
     "A log file not written to for so long has expired and may be deleted.",
     {
       important: true,
+      live: true,
     },
   ),
   deleteWhen: acts(hoursOfDay(), "04", "Hours of the day, local time, at which expired files are deleted.", {
     important: true,
+    live: true,
   }),
   diskMaxUsedSpaceRatio: acts(
     percent(),
     75,
     "With more of the disk used, expired files are deleted at any hour. Held between 10 and 95.",
+    { live: true },
   ),
   diskSpaceCleanForciblyRatio: acts(
     percent(),
     85,
     "With more of it used, the oldest files are deleted even before they expire. Held between 30 and 85.",
+    { live: true },
   ),
   diskSpaceWarningLevelRatio: acts(
     percent(),
     90,
     "With more of it used, no message is taken any more. Held between 35 and 90.",
+    { live: true },
   ),
   cleanFileForciblyEnable: acts(flag(), true, "Whether files may be deleted before they expire.", {
     important: true,
+    live: true,
   }),
   cleanResourceInterval: acts(ms(1), 10000, "Pause between looks at what may be deleted."),
   deleteCommitLogFilesInterval: acts(ms(), 100, "Pause between two log files deleted."),

@@ -3,7 +3,7 @@ import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
 import { bytes, count, flag, int, long, ms, name } from "../kinds.ts";
 
 export const sendKeys = {
-  maxMessageSize: acts(bytes(1), 4194304, "Longest message body that is taken."),
+  maxMessageSize: acts(bytes(1), 4194304, "Longest message body that is taken.", { live: true }),
   startAcceptSendRequestTimeStamp: acts(
     long("ms since 1970"),
     0,
