@@ -103,11 +103,7 @@ export class SegmentFiles {
     if (this.#count > 0 && start !== this.endOffset) {
       throw new Error(`${this.directory}: the next file starts at ${this.endOffset}, not at ${start}`);
     }
-    if (this.#count === 0) {
-      for (const changed of makeDirectory(this.#files, this.directory)) {
-        this.#unsyncedDirectories.add(changed);
-      }
-    }
+    if (this.#count === 0) makeDirectory(this.#files, this.directory, this.#unsyncedDirectories);
     this.#open.create(this.path(start), this.fileBytes);
     this.#unsyncedDirectories.add(this.directory);
     if (this.#count === 0) this.#startOffset = start;
