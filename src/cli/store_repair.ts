@@ -53,7 +53,9 @@ export async function repairStore(options: RepairOptions, surroundings: Surround
   tell(`${describeChecked(before)}\n`);
   const { verified, store } = before;
   const queues = verified.queues.filter((queue) => options.all ? queue.isExpected : queue.isWrong);
-  const isIndexWanted = options.all || verified.isIndexWrong;
+  // Without a file nobody knows whether there is to be an index, and of which size.
+  const isIndexKnown = store.layout.index.length > 0 || options.configFile !== undefined;
+  const isIndexWanted = verified.isIndexWrong || (options.all && isIndexKnown);
   if (verified.isStopped || (queues.length === 0 && !isIndexWanted)) {
     return { before, queues: [], rebuilt: undefined, after: before, isKept: false };
   }
@@ -76,7 +78,7 @@ export async function repairStore(options: RepairOptions, surroundings: Surround
       queueFileBytes: queueFileBytes(before, settings, isConfigured),
       index: isIndexWanted ? indexShape(before, settings, isConfigured) : undefined,
       indexTags: verified.hasIndexedTags,
-      delayLevelsMs: delayLevels(verified.queues, settings.delayLevelsMs),
+      delayLevelsMs: delayLevels(before, queues, settings, isConfigured),
       async onProgress(done, total) {
         await setImmediate();
         return progress.report(done, total);
@@ -100,6 +102,14 @@ export async function repairStore(options: RepairOptions, surroundings: Surround
   return { before, queues, rebuilt, after, isKept };
 }
 
+/** What can't be told from the files, and must not be guessed: a broker would not start with it, or not find things. */
+function unknown(what: string): Error {
+  return new Error(
+    `${what}: give the broker's configuration with --configFile (an empty file stands for the defaults). Nothing was ` +
+      "changed.",
+  );
+}
+
 /** Size of the files to be made: what the files say, if two of them agree; else what is configured. */
 function queueFileBytes({ store }: Checked, settings: BrokerSettings, isConfigured: boolean): number {
   const { queues, queueFileBytes: found } = store.layout;
@@ -107,11 +117,9 @@ function queueFileBytes({ store }: Checked, settings: BrokerSettings, isConfigur
   const isTold = sizes.filter((size) => size === found).length > 1 && found % 20 === 0;
   const configured = settings.consumeQueueFileBytes;
   if (isTold) return found;
-  if (isConfigured || sizes.length === 0 || found === configured) return configured;
-  throw new Error(
-    `the size of queue files can't be told from a single one of ${found} bytes: give the broker's configuration with ` +
-      "--configFile. Nothing was changed.",
-  );
+  if (isConfigured || found === configured) return configured;
+  if (sizes.length === 0) throw unknown("there is no queue file to tell the size of others");
+  throw unknown(`a single queue file of ${found} bytes does not tell the size of others`);
 }
 
 /** Numbers of slots and entries: what the files say; else what is configured. */
@@ -122,25 +130,27 @@ function indexShape(
 ): IndexShape {
   if (verified.indexShape !== undefined) return verified.indexShape;
   const configured = { slotCount: settings.indexHashSlotCount, entryCount: settings.indexEntryCount };
-  const { index } = store.layout;
-  const isLikely = index.length === 0 ||
-    index.some(({ sizeBytes }) => sizeBytes === indexFileBytes(configured));
+  const isLikely = store.layout.index.some(({ sizeBytes }) => sizeBytes === indexFileBytes(configured));
   if (isConfigured || isLikely) return configured;
-  throw new Error(
-    "none of the index files tells how many slots they have: give the broker's configuration with --configFile. " +
-      "Nothing was changed.",
-  );
+  throw unknown("no index file tells how many slots it has");
 }
 
 /** Delays of the levels: as the entries that are there have them; else what is configured. */
-function delayLevels(queues: readonly QueueCheck[], configured: readonly number[]): number[] {
-  const levels = [...configured];
-  for (const { topic, queueId, delayMs } of queues) {
+function delayLevels(
+  { verified }: Checked,
+  built: readonly QueueCheck[],
+  settings: BrokerSettings,
+  isConfigured: boolean,
+): number[] {
+  const levels = [...settings.delayLevelsMs];
+  for (const { topic, queueId, delayMs } of verified.queues) {
     if (topic === SCHEDULE_TOPIC && delayMs !== undefined && queueId < levels.length) {
       levels[queueId] = delayMs;
     }
   }
-  return levels;
+  const untold = built.find(({ topic, delayMs }) => topic === SCHEDULE_TOPIC && delayMs === undefined);
+  if (untold === undefined || isConfigured) return levels;
+  throw unknown(`no entry tells how long messages of delay level ${untold.queueId + 1} wait`);
 }
 
 export function describeRebuilt(queues: Repaired["queues"], rebuilt: Rebuilt): string {

@@ -23,8 +23,11 @@ import { draft, openStore, visible } from "../harness/store.ts";
 import {
   fill,
   flip,
+  INDEX_SLOTS,
+  indexFiles,
   logFile,
   longBytes,
+  patch,
   patchEntry,
   type Place,
   placesOf,
@@ -532,24 +535,69 @@ test("verify --repair keeps the delays that the entries have", async () => {
   assert.deepEqual(readFileSync(queue), earlier);
 });
 
-test("verify --repair does not guess the size of files", async () => {
-  const small = join(store, "small");
-  const opened = await openStore(small);
-  opened.append(draft("One", "1"));
-  await visible(opened);
+test("verify --repair does not guess what the files do not tell", async () => {
+  const conf = join(directory, "broker.conf");
+  const keys = {
+    mappedFileSizeConsumeQueue: QUEUE_FILE_BYTES,
+    maxHashSlotNum: INDEX_SLOTS,
+    maxIndexNum: 400,
+    messageDelayLevel: "1s 5s",
+  };
+  writeFileSync(conf, Object.entries(keys).map(([key, value]) => `${key}=${value}\n`).join(""));
+  const cases: [plant: (path: string) => void, reason: string][] = [
+    [
+      (path) => rmSync(join(path, "consumequeue"), { recursive: true }),
+      "there is no queue file to tell the size of others",
+    ],
+    [
+      (path) => {
+        for (const name of ["TopicA", "TopicB"]) {
+          rmSync(join(path, "consumequeue", name), { recursive: true });
+        }
+      },
+      `a single queue file of ${QUEUE_FILE_BYTES} bytes does not tell the size of others`,
+    ],
+    [
+      (path) => rmSync(join(path, "consumequeue", "SCHEDULE_TOPIC_XXXX"), { recursive: true }),
+      "no entry tells how long messages of delay level 2 wait",
+    ],
+    [
+      (path) => indexFiles(path).forEach((file) => patch(file, 24, longBytes(5))),
+      "no index file tells how many slots it has",
+    ],
+  ];
+  for (const [plant, reason] of cases) {
+    rmSync(store, { recursive: true });
+    cpSync(original, store, { recursive: true, preserveTimestamps: true });
+    plant(store);
+    const { status, err } = await tool("verify", store, "--repair");
+    assert.equal(status, 1);
+    assert.equal(
+      err,
+      `rmq store: ${reason}: give the broker's configuration with --configFile (an empty file stands for the ` +
+        "defaults). Nothing was changed.\n",
+    );
+    assert.ok(!existsSync(join(store, "rmq-repair")));
+    const told = await tool("verify", store, "--repair", "--configFile", conf);
+    assert.equal(told.status, 0, told.out + told.err);
+    assert.equal((await tool("verify", store)).status, 0);
+    const opened = await openStore(store);
+    assert.equal(opened.maxOffset("TopicA", 0), 100);
+    await opened.close();
+  }
+});
+
+test("verify --repair --all makes no index where there is none, unless the configuration is given", async () => {
+  rmSync(join(store, "index"), { recursive: true });
+  const without = JSON.parse((await tool("verify", store, "--repair", "--all", "--json")).out);
+  assert.equal(without.rebuilt.indexedCount, null);
+  const conf = join(store, "broker.conf");
+  writeFileSync(conf, `maxHashSlotNum=${INDEX_SLOTS}\nmaxIndexNum=400\n`);
+  const given = JSON.parse((await tool("verify", store, "--repair", "--all", "--json", "-c", conf)).out);
+  assert.equal(given.rebuilt.indexedCount, 300);
+  const opened = await openStore(store);
+  assert.equal(opened.queryByKey("TopicA", "key-1", 10, 0, Date.now()).records.length, 1);
   await opened.close();
-  patchEntry(small, "One", 0, 0, 0, longBytes(5));
-  const guess = await tool("verify", small, "--repair");
-  assert.equal(guess.status, 1);
-  assert.match(
-    guess.err,
-    /can't be told from a single one of 1000 bytes: .* --configFile\. Nothing was changed\.\n$/,
-  );
-  assert.ok(!existsSync(join(small, "rmq-repair")));
-  const file = join(store, "broker.conf");
-  writeFileSync(file, `mappedFileSizeConsumeQueue=${QUEUE_FILE_BYTES}\n`);
-  const told = await tool("verify", small, "--repair", "--configFile", file);
-  assert.equal(told.status, 0, told.err);
 });
 
 test("verify tells of a repair that did not come to its end; the next one undoes it first", async () => {
@@ -570,10 +618,10 @@ test("verify tells of a repair that did not come to its end; the next one undoes
 test("what is wrong with the log stays wrong after a repair, and is told", async () => {
   const { physicalOffset } = places[20];
   flip(logFile(store, physicalOffset), physicalOffset + 90);
-  rmSync(join(store, "consumequeue"), { recursive: true });
+  rmSync(join(store, "consumequeue", "TopicB"), { recursive: true });
   const { status, out } = await tool("verify", store, "--repair");
   assert.equal(status, 1);
-  assert.match(out, /^Built from the log: 4 queues with 300 entries /m);
+  assert.match(out, /^Built from the log: 1 queue with 100 entries /m);
   assert.match(out, /^1 thing is wrong\.$/m);
   assert.ok(!existsSync(join(store, "rmq-repair")), "the queues are right");
 });

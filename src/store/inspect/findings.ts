@@ -165,6 +165,18 @@ const KINDS = {
       "The last process did not stop properly, and the log has lost its end, as a power cut may have it.",
     todo: "Nothing: the next start of a broker cuts the queue.",
   },
+  QUEUE_TORN: {
+    severity: "note",
+    means: "The last process did not stop properly, and these entries were not on the disk yet.",
+    todo: "Nothing: the next start of a broker builds this part of the queue again.",
+  },
+  INDEX_UNFINISHED: {
+    severity: "note",
+    means:
+      "The last process did not stop properly. The next start of a broker removes the file, and indexes again only " +
+      "the part of the log that it walks through.",
+    todo: "Nothing; to have all of it, run `rmq store verify DIR --repair --all` before the next start.",
+  },
   INDEX_FILE: {
     severity: "wrong",
     means: "Messages of this file are not found by key; a broker puts it aside or does not start.",
@@ -190,7 +202,8 @@ const KINDS = {
     means:
       "These messages are not found by key. It is so where messageIndexEnable was off, and for a part of the messages " +
       "after a crash.",
-    todo: "Nothing; `--repair --all` builds the index of all messages.",
+    todo:
+      "Nothing; --repair --all builds the index of all messages (with --configFile where there is no file of it).",
   },
   CONSUMER_OFFSET_AHEAD: {
     severity: "wrong",

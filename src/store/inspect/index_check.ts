@@ -34,6 +34,9 @@ interface OpenFile {
   readonly slots: Int32Array;
   /** Number of the current entry. */
   index: number;
+  /** Where the first and the current entry lead. */
+  firstPhysicalOffset: number;
+  lastPhysicalOffset: number;
 }
 
 export class IndexCheck {
@@ -47,6 +50,7 @@ export class IndexCheck {
   #findings: Findings;
   #logStart: number;
   #state: StoreState;
+  #durableTimestampMs: number;
   #isDamaged: (physicalOffset: number) => boolean;
   #places: IndexPlace[];
   #shapes: IndexShape[] = [DEFAULT_INDEX_SHAPE];
@@ -56,19 +60,24 @@ export class IndexCheck {
   #lastPhysicalOffset = 0;
   #firstIncomplete: number | undefined;
 
-  /** @param options isDamaged: whether a place of the log, before the last message given, can't be read */
+  /**
+   * @param options durableTimestampMs: after a crash, the next start removes files that go on behind this store time.
+   * isDamaged: whether a place of the log, before the last message given, can't be read
+   */
   constructor(options: {
     reader: StoreReader;
     places: readonly IndexPlace[];
     findings: Findings;
     logStart: number;
     state: StoreState;
+    durableTimestampMs: number;
     isDamaged: (physicalOffset: number) => boolean;
   }) {
     this.#reader = options.reader;
     this.#findings = options.findings;
     this.#logStart = options.logStart;
     this.#state = options.state;
+    this.#durableTimestampMs = options.durableTimestampMs;
     this.#isDamaged = options.isDamaged;
     this.#places = [...options.places];
     this.#advance();
@@ -170,12 +179,15 @@ export class IndexCheck {
       const file = this.#file!;
       const next = file.entries.next();
       if (next.done) {
+        this.#checkHeader(file);
         this.#checkSlots(file);
         this.#file = undefined;
         continue;
       }
       this.#entry = next.value;
       file.index++;
+      file.lastPhysicalOffset = next.value.physicalOffset;
+      if (file.index === 1) file.firstPhysicalOffset = file.lastPhysicalOffset;
       this.#enterSlot(file, next.value);
       if (next.value.physicalOffset >= this.#lastPhysicalOffset) {
         this.#lastPhysicalOffset = next.value.physicalOffset;
@@ -194,16 +206,33 @@ export class IndexCheck {
       if (place === undefined) return false;
       const view = this.#open(place);
       if (view === undefined) continue;
-      const shape = view.shape(this.#shapes);
+      const shape = view.shape(this.#shapes) ?? this.#likelyShape(view);
+      if (shape !== undefined && this.#shapes.length === 1) this.#shapes.unshift(shape);
+      if (this.#state === "unclean" && view.header.endTimestampMs > this.#durableTimestampMs) {
+        this.#findings.add("INDEX_UNFINISHED", { file: place.path }, "it was not on the disk as a whole");
+        continue;
+      }
       if (shape === undefined) {
         if (!view.isEmpty) this.#wrongFile(place, "its slots do not fit its entries");
         continue;
       }
-      if (this.#shapes.length === 1) this.#shapes.unshift(shape);
       const slots = new Int32Array(shape.slotCount);
-      this.#file = { view, shape, entries: view.entries(shape), slots, index: 0 };
+      this.#file = {
+        view,
+        shape,
+        entries: view.entries(shape),
+        slots,
+        index: 0,
+        firstPhysicalOffset: 0,
+        lastPhysicalOffset: 0,
+      };
       return true;
     }
+  }
+
+  /** Of a file whose first or last entry is damaged, so that it does not tell. */
+  #likelyShape({ place, isEmpty }: IndexView): IndexShape | undefined {
+    return isEmpty ? undefined : this.#shapes.find((shape) => indexFileBytes(shape) === place.sizeBytes);
   }
 
   #open(place: IndexPlace): IndexView | undefined {
@@ -240,6 +269,14 @@ export class IndexCheck {
       this.#findings.add("INDEX_CHAIN", { file: view.place.path }, what);
     }
     slots[slot] = index;
+  }
+
+  #checkHeader({ view, firstPhysicalOffset, lastPhysicalOffset }: OpenFile): void {
+    const { beginPhysicalOffset: begin, endPhysicalOffset: end } = view.header;
+    // A running broker writes it in several pieces.
+    if (this.#state === "in use" || (begin === firstPhysicalOffset && end === lastPhysicalOffset)) return;
+    const entries = `its entries from ${firstPhysicalOffset} to ${lastPhysicalOffset}`;
+    this.#wrongFile(view.place, `its header tells messages from ${begin} to ${end} of the log, ${entries}`);
   }
 
   #checkSlots({ slots, shape, view }: OpenFile): void {

@@ -125,18 +125,27 @@ export class IndexView {
     }
   }
 
-  /** Whether the last entry is where it would be, and its slot points to it. */
+  /** Whether the first and the last entry are where they would be, and the last one's slot leads to it. */
   #suits(shape: IndexShape): boolean {
-    const last = this.header.count - 1;
+    const { count, beginPhysicalOffset, endPhysicalOffset } = this.header;
+    const last = count - 1;
     if (last >= shape.entryCount) return false;
-    const bytes = Buffer.alloc(ENTRY_BYTES);
-    this.#reader.readAt(this.place.path, bytes, entryPosition(shape, last));
+    const first = this.#entry(shape, 1);
+    if (readLong(first, 4) !== beginPhysicalOffset || first.readInt32BE(16) !== 0) return false;
+    if (this.#entry(shape, 0).some((byte) => byte !== 0)) return false;
+    const bytes = this.#entry(shape, last);
     const keyHash = bytes.readInt32BE(0);
-    if (keyHash < 0 || readLong(bytes, 4) !== this.header.endPhysicalOffset) return false;
+    if (keyHash < 0 || readLong(bytes, 4) !== endPhysicalOffset) return false;
     const slot = Buffer.alloc(SLOT_BYTES);
     this.#reader.readAt(this.place.path, slot, HEADER_BYTES + (keyHash % shape.slotCount) * SLOT_BYTES);
     // Slots may be written before the header counts what they point to.
     return slot.readInt32BE(0) >= last;
+  }
+
+  #entry(shape: IndexShape, index: number): Buffer {
+    const bytes = Buffer.alloc(ENTRY_BYTES);
+    this.#reader.readAt(this.place.path, bytes, entryPosition(shape, index));
+    return bytes;
   }
 
   /** Tries every place of the last entry from the end of the file on, as the rest of a young file is zeros. */

@@ -16,11 +16,7 @@ export type StoreState = "clean" | "unclean" | "in use";
 
 /** What decides how differences are judged; known when the log's end is. */
 export interface Judgement {
-  readonly state: StoreState;
-  readonly logStart: number;
   readonly logEnd: number;
-  /** Up to here messages are in their queues; the next start adds later ones. */
-  readonly recoveryStart: number;
   /** Whether the topic exists; undefined where nobody knows. */
   readonly isKnownTopic: (topic: string) => boolean | undefined;
 }
@@ -81,7 +77,8 @@ export class QueueCheck {
   #view: QueueView | undefined;
   #findings: Findings;
   #logStart: number;
-  #isLive: boolean;
+  #state: StoreState;
+  #recoveryStart: number;
   #isDamaged: (physicalOffset: number) => boolean;
   /** The next entry to be looked at: those before are matched, or judged. */
   #next: number;
@@ -101,8 +98,9 @@ export class QueueCheck {
   #delayMs: number | undefined;
 
   /**
-   * @param view undefined: the queue has no files
-   * @param isDamaged whether a place of the log, before the last message given, can't be read
+   * @param options view undefined: the queue has no files. recoveryStart: after a crash, where in the log the next
+   * start begins to build queues again. isDamaged: whether a place of the log, before the last message given, can't
+   * be read
    */
   constructor(options: {
     topic: string;
@@ -111,7 +109,8 @@ export class QueueCheck {
     view: QueueView | undefined;
     findings: Findings;
     logStart: number;
-    isLive: boolean;
+    state: StoreState;
+    recoveryStart: number;
     isDamaged: (physicalOffset: number) => boolean;
   }) {
     this.topic = options.topic;
@@ -120,7 +119,8 @@ export class QueueCheck {
     this.directory = options.directory;
     this.#findings = options.findings;
     this.#logStart = options.logStart;
-    this.#isLive = options.isLive;
+    this.#state = options.state;
+    this.#recoveryStart = options.recoveryStart;
     this.#isDamaged = options.isDamaged;
     this.#next = options.view?.first ?? 0;
     this.isWrong = options.view?.place.isSound === false;
@@ -208,7 +208,6 @@ export class QueueCheck {
   /** Judges what is left when the whole log was walked. */
   finish(judgement: Judgement): void {
     this.#judgeRest(judgement);
-    const { state, recoveryStart } = judgement;
     const isKnown = judgement.isKnownTopic(this.topic);
     this.isExpected = this.hasFiles || isKnown !== false;
     if (this.#restarts > 0) {
@@ -222,10 +221,7 @@ export class QueueCheck {
       return;
     }
     const isAtEnd = missing.first!.queueOffset >= this.#next;
-    if (
-      isAtEnd &&
-      (state === "in use" || (state === "unclean" && missing.first!.physicalOffset >= recoveryStart))
-    ) {
+    if ((isAtEnd && this.#state === "in use") || this.#isBuiltAgain(missing.first!.physicalOffset)) {
       this.#note("QUEUE_BEHIND_LOG", `no entry yet for ${missing.describe()}`);
       return;
     }
@@ -262,7 +258,7 @@ export class QueueCheck {
   }
 
   #seek(view: QueueView, queueOffset: number): boolean {
-    return view.seek(queueOffset) || (this.#isLive && view.seek(queueOffset, true));
+    return view.seek(queueOffset) || (this.#state === "in use" && view.seek(queueOffset, true));
   }
 
   /** Entries that no message of the log belongs to, up to one that does. */
@@ -276,7 +272,7 @@ export class QueueCheck {
     this.#next = Math.max(this.#next, queueOffset);
   }
 
-  #judgeRest({ state, logEnd }: Judgement): void {
+  #judgeRest({ logEnd }: Judgement): void {
     const view = this.#view;
     if (view === undefined) return;
     for (;;) {
@@ -288,8 +284,8 @@ export class QueueCheck {
       for (this.#next = used; view.seek(this.#next); this.#next++) {
         const { physicalOffset, size } = view;
         if (physicalOffset < logEnd || view.isFiller) this.#judge(view, this.#next);
-        else if (state !== "in use") {
-          this.#behindEnd(state, `points to ${physicalOffset} (${size} bytes); the log ends at ${logEnd}`);
+        else if (this.#state !== "in use") {
+          this.#behindEnd(`points to ${physicalOffset} (${size} bytes); the log ends at ${logEnd}`);
         }
       }
     }
@@ -314,16 +310,25 @@ export class QueueCheck {
     );
   }
 
-  #behindEnd(state: StoreState, what: string): void {
+  #behindEnd(what: string): void {
     const entry = `entry ${this.#next} ${what}`;
-    if (state === "unclean") return this.#note("QUEUE_AHEAD_OF_LOG", entry);
+    if (this.#state === "unclean") return this.#note("QUEUE_AHEAD_OF_LOG", entry);
     this.isWrong = true;
     this.#findings.add("QUEUE_ENTRY_BEHIND_END", this.#placeOf(this.#next), entry);
   }
 
   #wrongEntry(queueOffset: number, what: string): void {
+    if (this.#isBuiltAgain(this.#lastPhysicalOffset)) {
+      this.#note("QUEUE_TORN", `entry ${queueOffset} ${what}`);
+      return;
+    }
     this.isWrong = true;
     this.#findings.add("QUEUE_ENTRY_WRONG", this.#placeOf(queueOffset), `entry ${queueOffset} ${what}`);
+  }
+
+  /** Whether the next start cuts the queue before the entry of a message, and builds it again from there. */
+  #isBuiltAgain(physicalOffset: number): boolean {
+    return this.#state === "unclean" && physicalOffset >= this.#recoveryStart;
   }
 
   #placeOf(queueOffset: number): FindingPlace {
@@ -331,7 +336,7 @@ export class QueueCheck {
   }
 
   #note(
-    kind: "QUEUE_RESTARTED" | "TOPIC_DELETED" | "QUEUE_BEHIND_LOG" | "QUEUE_AHEAD_OF_LOG",
+    kind: "QUEUE_RESTARTED" | "TOPIC_DELETED" | "QUEUE_BEHIND_LOG" | "QUEUE_AHEAD_OF_LOG" | "QUEUE_TORN",
     what: string,
   ): void {
     this.#findings.add(kind, { file: `${this.topic} queue ${this.queueId}` }, what);

@@ -14,7 +14,7 @@ import { SysFlag } from "../../protocol/sys_flag.ts";
 import { ENTRY_BYTES } from "../consume_queue.ts";
 import type { IndexShape } from "../index_file.ts";
 import { SCHEDULE_TOPIC } from "../queue_tags.ts";
-import { readCheckpoint } from "./checkpoint_view.ts";
+import { type CheckpointView, readCheckpoint } from "./checkpoint_view.ts";
 import type { Findings } from "./findings.ts";
 import { IndexCheck } from "./index_check.ts";
 import { type Segment, segmentAt, type StoreLayout } from "./layout.ts";
@@ -84,6 +84,9 @@ class Verification implements LogVisitor {
   #options: VerifyOptions;
   #findings: Findings;
   #logStart: number;
+  #checkpoint: CheckpointView;
+  /** Where the next start begins to read if the last process did not stop properly. */
+  #recoveryStart: number;
   #queues = new Map<string, Map<number, QueueCheck>>();
   #views = new Map<string, QueueView>();
   #index: IndexCheck;
@@ -97,6 +100,8 @@ class Verification implements LogVisitor {
     this.#options = options;
     this.#findings = findings;
     this.#logStart = layout.log.files[0]?.start ?? 0;
+    this.#checkpoint = readCheckpoint(reader, layout.directory);
+    this.#recoveryStart = crashRecoveryStart(reader, layout.log, this.#checkpoint);
     const { files, fileBytes } = layout.log;
     for (let index = 1; index < files.length; index++) {
       const offset = files[index - 1].start + fileBytes;
@@ -113,21 +118,20 @@ class Verification implements LogVisitor {
       findings,
       logStart: this.#logStart,
       state,
+      durableTimestampMs: this.#checkpoint.values?.indexMsgTimestampMs ?? 0,
       isDamaged: (offset) => this.#isDamaged(offset),
     });
   }
 
   async run(): Promise<Verified> {
     const { reader, layout, state, tables, findings } = this.#options;
-    const checkpoint = readCheckpoint(reader, layout.directory);
-    const recoveryStart = state === "unclean" ? crashRecoveryStart(reader, layout.log, checkpoint) : Infinity;
     const end = await walkLog({ reader, log: layout.log, checkBodyCrc: true }, this);
     if (end.isStopped) return this.#result(end);
     this.#judgeEnd(end);
     for (const { topic, queueId } of layout.queues) this.#queueOf(topic, queueId);
     const { topics } = tables;
     const isKnownTopic = (topic: string) => topics?.has(topic);
-    const judgement = { state, logStart: this.#logStart, logEnd: end.offset, recoveryStart, isKnownTopic };
+    const judgement = { logEnd: end.offset, isKnownTopic };
     for (const queue of this.#allQueues()) {
       queue.finish(judgement);
       if (await this.#breathe(end.offset) === false) return this.#result({ ...end, isStopped: true });
@@ -140,7 +144,7 @@ class Verification implements LogVisitor {
     checkConsumerOffsets(tables.consumerOffsetFile, tables.consumerOffsets, boundsOf, findings);
     checkDelayOffsets(tables.delayOffsetFile, tables.delayOffsets, boundsOf, findings);
     const log = { endOffset: end.offset, lastStoreTimestampMs: this.#lastTimestampMs };
-    checkCheckpoint(checkpoint, log, state, findings);
+    checkCheckpoint(this.#checkpoint, log, state, findings);
     return this.#result(end);
   }
 
@@ -280,7 +284,8 @@ class Verification implements LogVisitor {
       view,
       findings: this.#findings,
       logStart: this.#logStart,
-      isLive: state === "in use",
+      state,
+      recoveryStart: this.#recoveryStart,
       isDamaged: (offset) => this.#isDamaged(offset),
     });
     queues.set(queueId, queue);

@@ -462,6 +462,36 @@ test("queue files with a wrong name or size, or of which one is missing, are tol
   );
 });
 
+test("after a crash, entries that the next start builds again are not wrong, earlier ones are", async () => {
+  const [early, late] = [inQueue("TopicA", 1, 10), inQueue("TopicA", 1, 93)];
+  const lastFile = LOG_FILE_BYTES * Math.floor(late.physicalOffset / LOG_FILE_BYTES);
+  assert.ok(early.physicalOffset < lastFile);
+  const plant = (path: string) => {
+    // Messages up to the last file's first one were durable.
+    const durableMs = places.find(({ physicalOffset }) => physicalOffset === lastFile)!.storeTimestampMs +
+      3000;
+    patch(
+      join(path, "checkpoint"),
+      0,
+      Buffer.concat([longBytes(durableMs), longBytes(durableMs), longBytes(durableMs)]),
+    );
+    for (const { queueOffset } of [early, late]) patchEntry(path, "TopicA", 1, queueOffset, 0, longBytes(1));
+    patchEntry(path, "TopicA", 1, 94, 0, Buffer.alloc(ENTRY_BYTES));
+  };
+  const lines = await toldAfter(plant, { state: "unclean" });
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("QUEUE")).map((line) => line.split(": ").slice(0, 2).join(": ")),
+    [
+      `QUEUE_ENTRY_WRONG ${
+        inQueueFile("TopicA", 1, 10)
+      }: entry 10 points to 1 of the log; its message is at ${early.physicalOffset}`,
+      "QUEUE_BEHIND_LOG TopicA queue 1: no entry yet for message 94 (at " +
+      `${inQueue("TopicA", 1, 94).physicalOffset} of the log)`,
+      `QUEUE_TORN TopicA queue 1: entry 93 points to 1 of the log; its message is at ${late.physicalOffset}`,
+    ],
+  );
+});
+
 // The index
 
 /** Byte of entry `number` in an index file. */
@@ -523,10 +553,24 @@ test("index files that can't be read are told", async () => {
     await first((file) => truncateSync(file, 7)),
     `INDEX_FILE ${index}: it has no room for a header`,
   );
-  assert.equal(
-    await first((file) => patch(file, 24, longBytes(logEnd() + 5))),
-    `INDEX_FILE ${index}: its slots do not fit its entries`,
+  const header = await first((file) => patch(file, 24, longBytes(logEnd() + 5)));
+  assert.match(
+    header,
+    new RegExp(
+      `^INDEX_FILE ${index}: its header tells messages from \\d+ to ${
+        logEnd() + 5
+      } of the log, its entries from \\d+ to \\d+$`,
+    ),
   );
+});
+
+test("an only index file whose slots do not fit its entries is told", async () => {
+  const lines = await toldAfter((path) => {
+    const [first, second] = indexFiles(path);
+    rmSync(second);
+    patch(first, 24, longBytes(5));
+  });
+  assert.match(lines[0], /^INDEX_FILE index\/\d+: its slots do not fit its entries$/);
 });
 
 test("a part of the index that is not there is worth knowing, not wrong", async () => {
@@ -540,6 +584,19 @@ test("a part of the index that is not there is worth knowing, not wrong", async 
   assert.deepEqual(none, [
     "INDEX_INCOMPLETE index: 300 messages with keys, the first at 0 of the log, are in none of its files",
   ]);
+});
+
+test("after a crash, index files that the next start removes are not wrong", async () => {
+  const names = indexFiles(sound.path).map((file) => file.slice(sound.path.length + 1));
+  const plant = (path: string) => {
+    patch(join(path, "checkpoint"), 16, longBytes(1));
+    patch(join(path, names[0]), indexEntryAt(5), intBytes(12345));
+  };
+  assert.deepEqual(await toldAfter(plant, { state: "unclean" }), [
+    ...names.map((name) => `INDEX_UNFINISHED ${name}: it was not on the disk as a whole`),
+    "INDEX_INCOMPLETE index: 300 messages with keys, the first at 0 of the log, are in none of its files",
+  ]);
+  assert.ok((await toldAfter(plant)).some((line) => line.startsWith("INDEX_ENTRY_WRONG ")));
 });
 
 // Offsets and the checkpoint
