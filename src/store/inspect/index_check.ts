@@ -80,6 +80,7 @@ export class IndexCheck {
     this.#durableTimestampMs = options.durableTimestampMs;
     this.#isDamaged = options.isDamaged;
     this.#places = [...options.places];
+    this.#learnShape();
     this.#advance();
   }
 
@@ -109,7 +110,7 @@ export class IndexCheck {
     // The current entry belongs to a later message of the same file: this one should have been before it.
     isCovered &&= this.#entry !== undefined && this.#file!.index > 1;
     if (isCovered) this.#missing(message, wanted);
-    else {
+    else if (this.#entry !== undefined || this.#state !== "in use") {
       this.incompleteCount++;
       this.#firstIncomplete ??= physicalOffset;
     }
@@ -200,6 +201,18 @@ export class IndexCheck {
     }
   }
 
+  /** From the first file that tells; the others have it, too. */
+  #learnShape(): void {
+    for (const place of this.#places) {
+      const view = IndexView.open(this.#reader, place);
+      if (view === undefined || view.headerDefect() !== undefined) continue;
+      const shape = view.shape(this.#shapes);
+      if (shape === undefined) continue;
+      this.#shapes.unshift(shape);
+      return;
+    }
+  }
+
   #openNext(): boolean {
     for (;;) {
       const place = this.#places.shift();
@@ -207,7 +220,6 @@ export class IndexCheck {
       const view = this.#open(place);
       if (view === undefined) continue;
       const shape = view.shape(this.#shapes) ?? this.#likelyShape(view);
-      if (shape !== undefined && this.#shapes.length === 1) this.#shapes.unshift(shape);
       if (this.#state === "unclean" && view.header.endTimestampMs > this.#durableTimestampMs) {
         this.#findings.add("INDEX_UNFINISHED", { file: place.path }, "it was not on the disk as a whole");
         continue;

@@ -100,6 +100,8 @@ class LogWalk {
   #endOffset: number;
   /** Where damage was read a second time. */
   #readAgainAt = -1;
+  /** Where a file that seemed to have ended went on. */
+  #goBackTo: Damage | undefined;
   #isStopped = false;
 
   constructor({ reader, log, startOffset, checkBodyCrc }: WalkOptions, visitor: LogVisitor) {
@@ -112,14 +114,19 @@ class LogWalk {
   }
 
   async run(): Promise<LogEnd> {
-    for (const file of this.#log.files) {
+    const { files } = this.#log;
+    for (let index = 0; index < files.length && !this.#isStopped; index++) {
+      const file = files[index];
       try {
         await this.#walkFile(file);
       } catch (error) {
         if (codeOf(error) !== "ENOENT" || this.#reader.stat(file.path) !== undefined) throw error;
         this.#visitor.gone?.(file);
       }
-      if (this.#isStopped) break;
+      if (this.#goBackTo === undefined) continue;
+      this.#startOffset = this.#goBackTo.offset;
+      index = files.indexOf(this.#goBackTo.file) - 1;
+      this.#goBackTo = undefined;
     }
     const [first] = this.#bad;
     return {
@@ -133,7 +140,7 @@ class LogWalk {
   async #walkFile(file: Segment): Promise<void> {
     const end = file.start + Math.min(file.sizeBytes, this.#log.fileBytes);
     let offset = Math.max(file.start, this.#startOffset);
-    while (offset < end && !this.#isStopped) {
+    while (offset < end && !this.#isStopped && this.#goBackTo === undefined) {
       offset = this.#walkBlock(file, offset, end);
       if (await this.#visitor.pause?.(offset) === false) this.#isStopped = true;
     }
@@ -152,6 +159,7 @@ class LogWalk {
     for (let at = 0; offset + at + BLANK_BYTES <= end;) {
       const frame = frameRecord(bytes, at, false);
       if (typeof frame === "object" && frame.physicalOffset === offset + at) {
+        if (this.#isWrittenMeanwhile(file)) return offset + at;
         this.#onRecord(file, frame, bytes, at);
         at += frame.totalBytes;
         if (this.#isStopped) return offset + at;
@@ -175,6 +183,23 @@ class LogWalk {
       return this.#onBad({ file, offset: offset + at, endOffset: end, reason, claimedOffset });
     }
     return end;
+  }
+
+  /**
+   * A broker writes one file after the other. So when a file has a message, and the one before had come to an end
+   * in the middle, it may have gone on since; then the walk goes back to there.
+   */
+  #isWrittenMeanwhile(file: Segment): boolean {
+    const [bad] = this.#bad;
+    if (bad === undefined || bad.file === file || bad.reason === "BODY_CRC" || bad.reason === "TORN") {
+      return false;
+    }
+    const end = bad.file.start + Math.min(bad.file.sizeBytes, this.#log.fileBytes);
+    if (!this.#isGood(bad.file, bad.offset, end)) return false;
+    this.#bad.length = 0;
+    this.#garbageOffset = undefined;
+    this.#goBackTo = bad;
+    return true;
   }
 
   #onRecord(file: Segment, frame: RecordFrame, bytes: Buffer, at: number): void {

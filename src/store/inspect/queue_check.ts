@@ -220,9 +220,8 @@ export class QueueCheck {
       this.#note("TOPIC_DELETED", `${missing.describe()} of a topic that does not exist`);
       return;
     }
-    const isAtEnd = missing.first!.queueOffset >= this.#next;
-    if ((isAtEnd && this.#state === "in use") || this.#isBuiltAgain(missing.first!.physicalOffset)) {
-      this.#note("QUEUE_BEHIND_LOG", `no entry yet for ${missing.describe()}`);
+    if (this.#isAdded(missing) || this.#isBuiltAgain(missing.first!.physicalOffset)) {
+      this.#noteOfAll("QUEUE_BEHIND_LOG", `no entry yet for ${missing.describe()}`);
       return;
     }
     this.isWrong = true;
@@ -257,6 +256,12 @@ export class QueueCheck {
     return true;
   }
 
+  /** Whether a running broker has added, or will add, what was missing when the log was walked. */
+  #isAdded({ last }: Messages): boolean {
+    if (this.#state !== "in use") return false;
+    return last!.queueOffset >= this.#next || this.#view?.seek(last!.queueOffset, true) === true;
+  }
+
   #seek(view: QueueView, queueOffset: number): boolean {
     return view.seek(queueOffset) || (this.#state === "in use" && view.seek(queueOffset, true));
   }
@@ -265,9 +270,8 @@ export class QueueCheck {
   #judgeUpTo(queueOffset: number): void {
     const view = this.#view!;
     for (let at = this.#next; at < queueOffset; at++) {
-      if (!view.seek(at)) {
-        if (!this.#missing.has(at)) this.#wrongEntry(at, "is empty");
-      } else this.#judge(view, at);
+      if (view.seek(at)) this.#judge(view, at);
+      else if (!this.#missing.has(at)) this.#wrongEntry(at, "is empty");
     }
     this.#next = Math.max(this.#next, queueOffset);
   }
@@ -295,6 +299,8 @@ export class QueueCheck {
   #judge(view: QueueView, queueOffset: number): void {
     const { physicalOffset, size, tagsCode } = view;
     if (view.isFiller || this.#isDamaged(physicalOffset)) return;
+    // A running broker has added it since its message went by.
+    if (this.#state === "in use" && this.#missing.has(queueOffset)) return;
     if (physicalOffset < this.#logStart && this.#firstMatched === undefined && size > 0) {
       const before = this.#lastExpired?.physicalOffset ?? -1;
       if (physicalOffset > before) this.#lastExpired = { queueOffset, physicalOffset, size, tagsCode };
@@ -312,14 +318,14 @@ export class QueueCheck {
 
   #behindEnd(what: string): void {
     const entry = `entry ${this.#next} ${what}`;
-    if (this.#state === "unclean") return this.#note("QUEUE_AHEAD_OF_LOG", entry);
+    if (this.#state === "unclean") return this.#noteOfAll("QUEUE_AHEAD_OF_LOG", entry);
     this.isWrong = true;
     this.#findings.add("QUEUE_ENTRY_BEHIND_END", this.#placeOf(this.#next), entry);
   }
 
   #wrongEntry(queueOffset: number, what: string): void {
     if (this.#isBuiltAgain(this.#lastPhysicalOffset)) {
-      this.#note("QUEUE_TORN", `entry ${queueOffset} ${what}`);
+      this.#noteOfAll("QUEUE_TORN", `entry ${queueOffset} ${what}`);
       return;
     }
     this.isWrong = true;
@@ -335,11 +341,13 @@ export class QueueCheck {
     return this.#view?.placeOf(queueOffset) ?? { file: this.directory };
   }
 
-  #note(
-    kind: "QUEUE_RESTARTED" | "TOPIC_DELETED" | "QUEUE_BEHIND_LOG" | "QUEUE_AHEAD_OF_LOG" | "QUEUE_TORN",
-    what: string,
-  ): void {
+  #note(kind: "QUEUE_RESTARTED" | "TOPIC_DELETED", what: string): void {
     this.#findings.add(kind, { file: `${this.topic} queue ${this.queueId}` }, what);
+  }
+
+  /** One for all queues: after a crash there may be thousands of them. */
+  #noteOfAll(kind: "QUEUE_BEHIND_LOG" | "QUEUE_AHEAD_OF_LOG" | "QUEUE_TORN", what: string): void {
+    this.#findings.add(kind, { file: "consumequeue" }, `${this.topic} queue ${this.queueId}: ${what}`);
   }
 }
 
