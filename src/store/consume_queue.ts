@@ -228,13 +228,30 @@ export class ConsumeQueue {
     let high = this.#maxOffset;
     while (low < high) {
       const middle = Math.floor((low + high) / 2);
-      const bytes = this.read(middle, 1);
-      const isGone = bytes.length < ENTRY_BYTES || bytes.readInt32BE(8) === FILLER_SIZE ||
-        readLong(bytes, 0) < minPhysicalOffset;
-      if (isGone) low = middle + 1;
+      const next = this.#realEntryFrom(middle, high);
+      if (next !== undefined && next.physicalOffset < minPhysicalOffset) low = next.queueOffset + 1;
       else high = middle;
     }
-    this.#minOffset = low;
+    const first = this.#realEntryFrom(low, this.#maxOffset);
+    this.#minOffset = first === undefined ? this.#maxOffset : first.queueOffset;
+  }
+
+  /** The first entry of a message from `queueOffset` on: neither filler nor damaged. */
+  #realEntryFrom(
+    queueOffset: number,
+    end: number,
+  ): { queueOffset: number; physicalOffset: number } | undefined {
+    let wanted = 1;
+    while (queueOffset < end) {
+      const entries = this.read(queueOffset, Math.min(wanted, end - queueOffset));
+      for (let at = 0; at < entries.length; at += ENTRY_BYTES, queueOffset++) {
+        const entry = readEntry(entries, at);
+        if (isBelow(entry, Infinity) && !isFiller(entry)) return { queueOffset, ...entry };
+      }
+      if (entries.length === 0) queueOffset = Math.min(this.nextFileOffset(queueOffset), end);
+      wanted = NEAR_ENTRIES;
+    }
+    return undefined;
   }
 
   /**

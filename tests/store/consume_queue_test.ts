@@ -243,6 +243,24 @@ test("correctMinOffset() moves the start to the first message that the log still
   assert.deepEqual([queue.minOffset, queue.maxOffset], [28, 29]);
 });
 
+test("the start is found beside fillers and damaged entries, which stand for no message", () => {
+  const { files, queue } = written(20, 100);
+  queue.put(60, 60_000, SIZE, 0);
+  queue.write();
+  files.damage(FILE(0), 5 * 20, new Uint8Array(13 * 20));
+  for (
+    const [minPhysicalOffset, expected] of [[0, 0], [3000, 3], [4001, 18], [18_000, 18], [19_001, 60], [
+      60_001,
+      61,
+    ]]
+  ) {
+    const again = consumeQueue(files, 100);
+    again.recover(Infinity, true, ALL_TRUE);
+    again.correctMinOffset(minPhysicalOffset);
+    assert.equal(again.minOffset, expected, `the log begins at ${minPhysicalOffset}`);
+  }
+});
+
 test("files of which no entry is left go, but never the last durable one", async () => {
   const { files, queue } = written(25);
   queue.correctMinOffset(99_000);
