@@ -54,10 +54,15 @@ export class Checkpoint {
   static open(files: Files, path: string, clock: Clock): Checkpoint {
     const isThere = files.stat(path) !== undefined;
     const file = isThere ? files.open(path) : files.create(path, FILE_BYTES);
-    if (file.sizeBytes() < FILE_BYTES) file.truncate(FILE_BYTES);
-    if (!isThere) files.syncDirectory(dirname(path));
     const bytes = Buffer.alloc(40);
-    file.readAt(bytes, 0);
+    try {
+      if (file.sizeBytes() < FILE_BYTES) file.truncate(FILE_BYTES);
+      if (!isThere) files.syncDirectory(dirname(path));
+      file.readAt(bytes, 0);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     const values = {} as CheckpointValues;
     for (const [name, at] of PLACES) {
       const value = readLong(bytes, at);

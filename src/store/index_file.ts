@@ -86,9 +86,13 @@ export class IndexFile {
   /** @returns undefined where the header can't be right */
   static open(files: Files, path: string, shape: IndexShape): IndexFile | undefined {
     const index = new IndexFile(files.open(path), shape);
-    if (index.#readHeader()) return index;
-    index.#file.close();
-    return undefined;
+    let isRight = false;
+    try {
+      isRight = index.#readHeader();
+    } finally {
+      if (!isRight) index.#file.close();
+    }
+    return isRight ? index : undefined;
   }
 
   get isFull(): boolean {

@@ -52,7 +52,12 @@ export class MessageIndex implements KeyIndex {
 
   static open(options: MessageIndexOptions): MessageIndex {
     const index = new MessageIndex(options);
-    index.#load();
+    try {
+      index.#load();
+    } catch (error) {
+      index.closeFiles();
+      throw error;
+    }
     return index;
   }
 
@@ -146,8 +151,13 @@ export class MessageIndex implements KeyIndex {
     try {
       await this.flush();
     } finally {
-      for (const file of this.#files) file.close();
+      this.closeFiles();
     }
+  }
+
+  /** Closes without flushing, where the store does not open after all. */
+  closeFiles(): void {
+    for (const file of this.#files) file.close();
   }
 
   #putKey(prefix: number, key: string, physicalOffset: number, storeTimestampMs: number): void {

@@ -27,7 +27,7 @@ import { OpenFiles } from "./open_files.ts";
 import { QueueReader, type ReadOptions } from "./queue_reader.ts";
 import { QueueTable } from "./queue_table.ts";
 import { queueTagsCode } from "./queue_tags.ts";
-import { recover } from "./recovery.ts";
+import { recover, type Recovered } from "./recovery.ts";
 import { Refusal, type RefusalNow } from "./refusal.ts";
 import { SegmentFiles } from "./segment_files.ts";
 import { StoreDirectory } from "./store_directory.ts";
@@ -109,7 +109,8 @@ export class MessageStore {
   #background: Promise<void> = Promise.resolve();
   /** Background work that waits for its turn. */
   #waiting = new Set<() => Promise<void>>();
-  #backgroundFailure = "";
+  /** How it failed last, until it succeeds. */
+  #failures = new Map<() => Promise<void>, string>();
   #watermarkListeners: (() => void)[] = [];
   #lossListeners: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
 
@@ -136,53 +137,62 @@ export class MessageStore {
     const { files } = options;
     const isClean = directory.wasStoppedCleanly;
     this.#open = new OpenFiles(files, options.maxOpenFiles);
-    const segments = SegmentFiles.load({
-      directory: options.commitLogDirectory,
-      fileBytes: options.commitLogFileBytes,
-      files,
-      open: this.#open,
-      unsyncedDirectories: isClean ? [] : [options.commitLogDirectory],
-      keepsUnsyncedOpen: true,
-    });
-    this.#queues = new QueueTable({
-      isClean,
-      directory: directory.consumeQueue,
-      fileBytes: options.consumeQueueFileBytes,
-      files,
-      open: this.#open,
-    });
-    this.#queues.load();
     this.#checkpoint = Checkpoint.open(files, directory.checkpoint, options.clock);
-    if (options.messageIndex) {
-      this.#index = MessageIndex.open({
-        directory: directory.index,
+    let segments: SegmentFiles;
+    let recovered: Recovered;
+    try {
+      segments = SegmentFiles.load({
+        directory: options.commitLogDirectory,
+        fileBytes: options.commitLogFileBytes,
         files,
-        clock: options.clock,
-        slotCount: options.indexHashSlotCount,
-        entryCount: options.indexEntryCount,
-        isClean,
-        durableTimestampMs: this.#checkpoint.values.indexMsgTimestampMs,
-        onDurable: async (endTimestampMs) => {
-          // An index that knows more than the log would pass over what is stored in its place.
-          await this.#flusher.flushed();
-          this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs });
-          await this.#checkpoint.flush();
-        },
+        open: this.#open,
+        unsyncedDirectories: isClean ? [] : [options.commitLogDirectory],
+        keepsUnsyncedOpen: true,
       });
+      this.#queues = new QueueTable({
+        isClean,
+        directory: directory.consumeQueue,
+        fileBytes: options.consumeQueueFileBytes,
+        files,
+        open: this.#open,
+      });
+      this.#queues.load();
+      if (options.messageIndex) {
+        this.#index = MessageIndex.open({
+          directory: directory.index,
+          files,
+          clock: options.clock,
+          slotCount: options.indexHashSlotCount,
+          entryCount: options.indexEntryCount,
+          isClean,
+          durableTimestampMs: this.#checkpoint.values.indexMsgTimestampMs,
+          onDurable: async (endTimestampMs) => {
+            // An index that knows more than the log would pass over what is stored in its place.
+            await this.#flusher.flushed();
+            this.#checkpoint.update({ indexMsgTimestampMs: endTimestampMs });
+            await this.#checkpoint.flush();
+          },
+        });
+      }
+      recovered = recover({
+        log: segments,
+        queues: this.#queues,
+        index: this.#index,
+        isClean,
+        checkpoint: this.#checkpoint,
+        cleanStop: isClean ? readCleanStop(files, directory.cleanStop) : undefined,
+        nowMs: options.clock.nowMs(),
+        checkBodyCrc: options.checkCrcOnRecover,
+        delayLevelsMs: options.delayLevelsMs,
+        doubtfulFrom: directory.doubtfulFrom,
+        onDoubt: (fromOffset) => directory.markDoubtful(fromOffset),
+      });
+    } catch (error) {
+      this.#index?.closeFiles();
+      this.#checkpoint.close();
+      this.#open.closeAll();
+      throw error;
     }
-    const recovered = recover({
-      log: segments,
-      queues: this.#queues,
-      index: this.#index,
-      isClean,
-      checkpoint: this.#checkpoint,
-      cleanStop: isClean ? readCleanStop(files, directory.cleanStop) : undefined,
-      nowMs: options.clock.nowMs(),
-      checkBodyCrc: options.checkCrcOnRecover,
-      delayLevelsMs: options.delayLevelsMs,
-      doubtfulFrom: directory.doubtfulFrom,
-      onDoubt: (fromOffset) => directory.markDoubtful(fromOffset),
-    });
     directory.clearDoubt();
     this.#index?.cutAt(recovered.endOffset);
     for (const queue of this.#queues.all()) if (queue.isUnsynced) this.#dirtyQueues.add(queue);
@@ -641,13 +651,13 @@ export class MessageStore {
       this.#waiting.delete(work);
       try {
         await work();
-        this.#backgroundFailure = "";
+        this.#failures.delete(work);
       } catch (error) {
         const failure = String(error);
-        if (failure !== this.#backgroundFailure) {
+        if (failure !== this.#failures.get(work)) {
           logger.error("background work of the store failed, and is tried again: {error}", { error });
         }
-        this.#backgroundFailure = failure;
+        this.#failures.set(work, failure);
       }
     });
   }
