@@ -17,6 +17,7 @@ import { hostAddress } from "../remoting/host_address.ts";
 import { RemotingServer } from "../remoting/server.ts";
 import { diskFiles } from "../store/disk_files.ts";
 import type { Files } from "../store/files.ts";
+import { makeDurableDirectory } from "../store/make_directory.ts";
 import { MessageStore } from "../store/message_store.ts";
 import { Clients } from "./clients.ts";
 import { ClusterQueues } from "./cluster_queues.ts";
@@ -107,7 +108,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const store = await MessageStore.open(followSettings(fixed, options.settings));
   undo.push(() => store.close());
   const directory = join(settings.storeDirectory, "config");
-  files.makeDirectory(directory);
+  makeDurableDirectory(files, directory);
   const common = { files, clock, directory, settings: options.settings };
   const topics = Topics.open({ ...settings, ...common });
   undo.push(() => topics.flush());
@@ -116,7 +117,9 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
   const offsets = ConsumerOffsets.open({ files, clock, directory, flushIntervalMs });
   undo.push(() => offsets.close());
-  offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
+  const cutCount = offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
+  // New messages get the numbers that were lost: after another crash the old offset would not look wrong any more.
+  if (cutCount > 0) await offsets.flush();
 
   const clients = new Clients({ clock, settings: options.settings });
   const locks = new QueueLocks({ clock });
