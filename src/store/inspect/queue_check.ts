@@ -282,16 +282,20 @@ export class QueueCheck {
     for (;;) {
       const used = view.nextUsed(this.#next);
       if (used === undefined) return;
-      if (used > this.#next && this.#next > view.first) {
+      if (used > this.#next && this.#next > view.first && !this.#missing.has(this.#next)) {
         this.#wrongEntry(this.#next, `is empty, as ${used - this.#next} in a row are; then more follow`);
       }
-      for (this.#next = used; view.seek(this.#next); this.#next++) {
+      this.#next = used;
+      // Read again: while a broker writes, the buffer may be older than the search.
+      for (let isUsed = view.seek(used, true); isUsed; isUsed = view.seek(++this.#next)) {
         const { physicalOffset, size } = view;
         if (physicalOffset < logEnd || view.isFiller) this.#judge(view, this.#next);
         else if (this.#state !== "in use") {
           this.#behindEnd(`points to ${physicalOffset} (${size} bytes); the log ends at ${logEnd}`);
         }
       }
+      // A file that became shorter meanwhile must not keep us here.
+      this.#next = Math.max(this.#next, used + 1);
     }
   }
 

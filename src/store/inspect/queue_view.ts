@@ -67,7 +67,7 @@ export class QueueView {
     this.physicalOffset = readLong(block, at);
     this.size = block.readInt32BE(at + 8);
     this.tagsCode = readLong(block, at + 12);
-    return this.size !== 0 || this.physicalOffset !== 0;
+    return this.size !== 0 || this.physicalOffset !== 0 || this.tagsCode !== 0;
   }
 
   /** The first entry that is not empty, from `queueOffset` on; undefined without one. */

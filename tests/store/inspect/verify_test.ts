@@ -460,6 +460,15 @@ test("entries behind empty ones are told", async () => {
   ]);
 });
 
+test("an entry of which only the tags code is left is told", async () => {
+  const lines = await toldAfter((path) => patchEntry(path, "TopicA", 1, 97, 12, longBytes(5)));
+  assert.deepEqual(lines, [
+    `QUEUE_ENTRY_WRONG ${
+      inQueueFile("TopicA", 1, 95)
+    }: entry 95 is empty, as 2 in a row are; then more follow`,
+  ]);
+});
+
 test("queue files with a wrong name or size, or of which one is missing, are told", async () => {
   const file = (start: number) => `consumequeue/TopicB/0/${String(start).padStart(20, "0")}`;
   const short = await toldAfter((path) => truncateSync(join(path, file(QUEUE_FILE_BYTES)), 700));
