@@ -11,7 +11,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import type { Files } from "./files.ts";
 import { recordAt } from "./log_scan.ts";
 import { makeDurableDirectory } from "./make_directory.ts";
-import type { QueueTable } from "./queue_table.ts";
+import type { QueueTable, QueueTotals } from "./queue_table.ts";
 import type { SegmentFiles } from "./segment_files.ts";
 
 const logger = getLogger(["rmq", "store"]);
@@ -19,13 +19,10 @@ const logger = getLogger(["rmq", "store"]);
 /** So much behind the log's end has to be zeros: whoever goes on there begins with its first byte. */
 const ZERO_BYTES = 4096;
 
-export interface CleanStop {
+export interface CleanStop extends QueueTotals {
   /** Where the log ends, which is where its last record ends. */
   logEnd: number;
   lastRecordOffset: number;
-  /** Queues that have entries, and the sum of their ends. */
-  queueCount: number;
-  queueEnds: number;
   physicMsgTimestampMs: number;
   logicsMsgTimestampMs: number;
   indexMsgTimestampMs: number;
@@ -42,7 +39,7 @@ export function cleanStopOf(
   return {
     logEnd: log.endOffset,
     lastRecordOffset: log.lastRecordOffset,
-    ...sumOf(queues),
+    ...queues.totals(),
     physicMsgTimestampMs,
     logicsMsgTimestampMs,
     indexMsgTimestampMs,
@@ -90,7 +87,7 @@ export function confirmCleanStop(
   checkpoint: Checkpoint,
 ): number | undefined {
   const { values } = checkpoint;
-  const { queueCount, queueEnds } = sumOf(queues);
+  const { queueCount, queueEnds } = queues.totals();
   const isSame = state.physicMsgTimestampMs === values.physicMsgTimestampMs &&
     state.logicsMsgTimestampMs === values.logicsMsgTimestampMs &&
     state.indexMsgTimestampMs === values.indexMsgTimestampMs &&
@@ -100,17 +97,6 @@ export function confirmCleanStop(
   const last = recordAt(log, state.lastRecordOffset);
   const isLast = last !== undefined && last.physicalOffset + last.totalBytes === state.logEnd;
   return isLast ? last.storeTimestampMs : undefined;
-}
-
-function sumOf(queues: QueueTable): { queueCount: number; queueEnds: number } {
-  let queueCount = 0;
-  let queueEnds = 0;
-  for (const queue of queues.all()) {
-    if (queue.maxOffset === 0) continue;
-    queueCount++;
-    queueEnds += queue.maxOffset;
-  }
-  return { queueCount, queueEnds };
 }
 
 function areZeros(log: SegmentFiles, offset: number): boolean {

@@ -24,6 +24,10 @@ export interface ScanOptions {
   /** Where the first record must begin. */
   startOffset: number;
   checkBodyCrc: boolean;
+  /** The record before the first one, where it is known: what the walk says of the last good record begins with it. */
+  before?: { physicalOffset: number; storeTimestampMs: number };
+  /** Called now and then with the offset that the walk has come to. */
+  onProgress?: (offset: number) => void;
   /** Records stored after this time may lack sectors: their machine may have lost power. Absent: none does. */
   mayBeTornAfterMs?: number;
 }
@@ -54,12 +58,13 @@ export function scanLog(
   const { checkBodyCrc, mayBeTornAfterMs = Infinity } = options;
   let block = Buffer.allocUnsafeSlow(Math.min(BLOCK_BYTES, segments.fileBytes));
   let offset = options.startOffset;
-  let storeTimestampMs = 0;
-  let lastRecordOffset = -1;
+  let storeTimestampMs = options.before?.storeTimestampMs ?? 0;
+  let lastRecordOffset = options.before?.physicalOffset ?? -1;
   const ended = (endOffset: number, reason: ScanEnd["reason"]) => {
     return { endOffset, storeTimestampMs, lastRecordOffset, reason };
   };
   while (segments.has(offset)) {
+    options.onProgress?.(offset);
     const fileStart = segments.startOf(offset);
     const fileEnd = fileStart + segments.fileBytes;
     const wanted = Math.min(block.length, fileEnd - offset);

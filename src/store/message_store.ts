@@ -30,6 +30,7 @@ import { queueTagsCode } from "./queue_tags.ts";
 import { recover, type Recovered } from "./recovery.ts";
 import { Refusal, type RefusalNow } from "./refusal.ts";
 import { SegmentFiles } from "./segment_files.ts";
+import { readSettledPlaces, SettledPlaceFile } from "./settled_place.ts";
 import { StoreDirectory } from "./store_directory.ts";
 import { offsetByTime, type TimeBoundary } from "./time_search.ts";
 import {
@@ -99,6 +100,7 @@ export class MessageStore {
   #reader: QueueReader;
   #cleaner: Cleaner;
   #disk: DiskSpace;
+  #placeFile: SettledPlaceFile;
   #derived: DerivedFlusher;
   #dirtyQueues = new Set<ConsumeQueue>();
   #lastStoreTimestampMs: number;
@@ -181,6 +183,8 @@ export class MessageStore {
         isClean,
         checkpoint: this.#checkpoint,
         cleanStop: isClean ? readCleanStop(files, directory.cleanStop) : undefined,
+        settledPlaces: isClean ? [] : readSettledPlaces(files, directory.settledPlace),
+        monotonicMs: () => options.clock.monotonicMs(),
         nowMs: options.clock.nowMs(),
         checkBodyCrc: options.checkCrcOnRecover,
         delayLevelsMs: options.delayLevelsMs,
@@ -215,6 +219,7 @@ export class MessageStore {
       () => this.#onFlushed(),
       (error) => this.#onSyncFailed(error),
     );
+    this.#placeFile = new SettledPlaceFile(files, directory.settledPlace);
     this.#derived = new DerivedFlusher({
       clock: options.clock,
       thoroughIntervalMs: options.consumeQueueFlushThoroughIntervalMs,
@@ -223,6 +228,8 @@ export class MessageStore {
       index: this.#index,
       checkpoint: this.#checkpoint,
       dirty: this.#dirtyQueues,
+      placeFile: this.#placeFile,
+      totals: () => this.#queues.totals(),
       settledOffset: isClean ? recovered.endOffset : 0,
     });
     this.#timers.push(
@@ -453,6 +460,7 @@ export class MessageStore {
       if (this.#flusher.hasFailed) this.#noteDoubt();
     } finally {
       await this.#index?.close().catch(() => {});
+      this.#placeFile.close();
       this.#checkpoint.close();
       this.#open.closeAll();
       this.directory.release();
@@ -663,6 +671,7 @@ export class MessageStore {
   }
 
   #flushDerived = async (): Promise<void> => {
+    this.directory.keepMarked();
     try {
       await this.#derived.flush();
       this.#refusal.accept(QUEUES_REFUSED);

@@ -13,6 +13,12 @@ const logger = getLogger(["rmq", "store"]);
 /** Of Linux file systems. */
 const MAX_NAME_BYTES = 255;
 
+/** Queues that have entries, and the sum of their ends. */
+export interface QueueTotals {
+  queueCount: number;
+  queueEnds: number;
+}
+
 /** All ConsumeQueues, kept as `consumequeue/TOPIC/QUEUE_ID/…`. Files of a queue appear with its first entry. */
 export class QueueTable {
   readonly directory: string;
@@ -90,6 +96,18 @@ export class QueueTable {
 
   queuesOf(topic: string): ConsumeQueue[] {
     return [...this.#topics.get(topic)?.values() ?? []];
+  }
+
+  /** What tells one state of the queues from another. */
+  totals(): QueueTotals {
+    let queueCount = 0;
+    let queueEnds = 0;
+    for (const queue of this.all()) {
+      if (queue.maxOffset === 0) continue;
+      queueCount++;
+      queueEnds += queue.maxOffset;
+    }
+    return { queueCount, queueEnds };
   }
 
   /** Removes all queues of a topic from table and disk, durably. */

@@ -3,9 +3,11 @@
  * Finds the end of the log after a start, and makes queues and index agree with it.
  *
  * After a clean stop the queues are complete: only the last log file is walked, and what its records lack in
- * a queue is added. After a crash only what the checkpoint covers was surely durable: each queue is cut back
- * to the entries that point before the file where the walk begins, and built again from there. Behind the
- * end the log is made to read as zeros. [RMQ CommitLog.recoverNormally, recoverAbnormally]
+ * a queue is added. After a crash only what the checkpoint covers was surely durable: the walk begins behind the
+ * last message that was durable everywhere when the checkpoint was written, if we were the last to write it, and
+ * otherwise at the last file that begins with such a message. Each queue is cut back to the entries that point
+ * before that place, and built again from there. Behind the end the log is made to read as zeros.
+ * [RMQ CommitLog.recoverNormally, recoverAbnormally]
  *
  * The log ends at the first bytes that are no whole message, as Apache has it, with one exception: where the
  * checkpoint says that what follows had been flushed, and it is still there, the disk has been damaged, and
@@ -28,6 +30,7 @@ import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { SegmentFiles } from "./segment_files.ts";
+import { placeOf, type SettledPlace, settledRecordOf } from "./settled_place.ts";
 import { MessageIllegalError, StoreCorruptError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
@@ -38,11 +41,12 @@ const CHECKPOINT_MARGIN_MS = 3000;
 const MAX_QUEUE_OFFSET = 2 ** 48;
 /** A store time further in the future than this is not taken for a time. */
 const MAX_AHEAD_MS = 24 * 3_600_000;
+const PROGRESS_INTERVAL_MS = 1000;
 
 export interface RecoveryOptions {
   log: SegmentFiles;
   queues: QueueTable;
-  index: KeyIndex | undefined;
+  index: (KeyIndex & { readonly lastUpdatePhysicalOffset: number }) | undefined;
   /** Whether the last process that had the store ended it properly. */
   isClean: boolean;
   nowMs: number;
@@ -50,7 +54,11 @@ export interface RecoveryOptions {
   delayLevelsMs: readonly number[];
   /** What the last process says of a clean stop. */
   cleanStop: CleanStop | undefined;
+  /** What it says of the places up to which everything was durable. */
+  settledPlaces: readonly SettledPlace[];
   checkpoint: Checkpoint;
+  /** For how long it takes is told now and then. */
+  monotonicMs: () => number;
   /** From here on the log may be in the page cache only, though the system says that it is synced. */
   doubtfulFrom: number | undefined;
   /** Called when the log from an offset on could not be synced. */
@@ -72,15 +80,18 @@ export function recover(options: RecoveryOptions): Recovered {
   if (log.isEmpty) return recoverEmpty(options);
   const durableMs = checkpointMs(options) - CHECKPOINT_MARGIN_MS;
   const isInLog = (queue: ConsumeQueue) => entryCheck(log, queue);
-  let startOffset = isClean ? log.endOffset : crashStart(log, durableMs);
-  const knownEnd = recoverQueues(queues, startOffset, isClean, isInLog);
+  const knownEnd = isClean ? recoverQueues(queues, log.endOffset, true, isInLog) : 0;
   const known = isClean ? knownStop(options) : undefined;
   if (known !== undefined) return known;
-  if (isClean) startOffset = cleanStart(log, knownEnd);
+  const { startOffset, before } = isClean
+    ? { startOffset: cleanStart(log, knownEnd) }
+    : crashStart(options, durableMs, isInLog);
   const redoFrom = isClean ? Math.max(startOffset, knownEnd) : startOffset;
   const incomplete = new Set<ConsumeQueue>();
-  let storeTimestampMs = 0;
-  const scan = { startOffset, checkBodyCrc, mayBeTornAfterMs: isClean ? undefined : durableMs };
+  let storeTimestampMs = before?.storeTimestampMs ?? 0;
+  const mayBeTornAfterMs = isClean ? undefined : durableMs;
+  const onProgress = progress(options, startOffset);
+  const scan = { startOffset, before, checkBodyCrc, mayBeTornAfterMs, onProgress };
   const end = scanLog(log, scan, (frame, bytes) => {
     if (frame.storeTimestampMs <= options.nowMs + MAX_AHEAD_MS) storeTimestampMs = frame.storeTimestampMs;
     if (frame.physicalOffset >= redoFrom) redispatch(options, frame, bytes, incomplete);
@@ -209,6 +220,7 @@ function reportOffset(queue: ConsumeQueue, frame: RecordFrame, what: string): vo
 /** Queues whose files lack entries that should have been durable are made again of the whole log. */
 function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOffset: number): void {
   const { log, queues, checkBodyCrc, delayLevelsMs } = options;
+  const onProgress = progress(options, log.minOffset);
   for (const queue of incomplete) {
     const { topic, queueId } = queue;
     logger.warn("entries are missing in {topic}, queue {queueId}; it is built again from the log", {
@@ -218,7 +230,7 @@ function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOff
     queue.clear();
   }
   for (let startOffset: number | undefined = log.minOffset; startOffset !== undefined;) {
-    const end = scanLog(log, { startOffset, checkBodyCrc }, (frame, bytes) => {
+    const end = scanLog(log, { startOffset, checkBodyCrc, onProgress }, (frame, bytes) => {
       const topic = topicOf(frame, bytes);
       const queue = queues.get(topic, frame.queueId);
       const transaction = frame.sysFlag & TRANSACTION_MASK;
@@ -292,7 +304,8 @@ function entryCheck(log: SegmentFiles, queue: ConsumeQueue): EntryCheck {
 function refuseDamage(options: RecoveryOptions, end: ScanEnd): void {
   const { log } = options;
   const durableMs = checkpointMs(options);
-  if (end.storeTimestampMs >= durableMs) return;
+  const settled = settledRecordOf(options.settledPlaces, options.checkpoint);
+  if (end.storeTimestampMs >= durableMs && settled < end.endOffset) return;
   const file = log.path(log.startOf(end.endOffset));
   const next = wholeRecordBehind(log, end.endOffset);
   // What a cut had left behind is older than what was stored since.
@@ -324,8 +337,53 @@ function cleanStart(log: SegmentFiles, knownEnd: number): number {
   return log.minOffset;
 }
 
+/** Where a walk begins, and the message that ends there, if it is known. */
+interface WalkStart {
+  startOffset: number;
+  before?: { physicalOffset: number; storeTimestampMs: number };
+}
+
+/** Finds where everything was surely durable, and cuts the queues back to it. */
+function crashStart(
+  options: RecoveryOptions,
+  durableMs: number,
+  isInLog: (queue: ConsumeQueue) => EntryCheck,
+): WalkStart {
+  const { log, queues, index } = options;
+  const found = placeOf(options.settledPlaces, log, options.checkpoint);
+  if (found !== undefined) {
+    const { place, endOffset: startOffset, storeTimestampMs } = found;
+    recoverQueues(queues, startOffset, false, isInLog);
+    const { queueCount, queueEnds } = queues.totals();
+    const isIndexed = index === undefined || index.lastUpdatePhysicalOffset >= place.indexEnd;
+    if (isIndexed && place.queueCount === queueCount && place.queueEnds === queueEnds) {
+      return { startOffset, before: { physicalOffset: place.lastRecordOffset, storeTimestampMs } };
+    }
+    logger.info(
+      "queues or index are not as they were when the checkpoint was written; more of the log is walked",
+    );
+  }
+  const startOffset = lastDurableFile(log, durableMs);
+  recoverQueues(queues, startOffset, false, isInLog);
+  return { startOffset };
+}
+
+/** Says how far a walk has come, if it takes long. */
+function progress({ log, monotonicMs }: RecoveryOptions, startOffset: number): (offset: number) => void {
+  let toldMs = monotonicMs();
+  return (offset) => {
+    const nowMs = monotonicMs();
+    if (nowMs - toldMs < PROGRESS_INTERVAL_MS) return;
+    toldMs = nowMs;
+    logger.info("recovering: {done} of at most {total} MB of the log are checked", {
+      done: Math.round((offset - startOffset) / 1e6),
+      total: Math.round((log.endOffset - startOffset) / 1e6),
+    });
+  };
+}
+
 /** The last file that begins with a message which is surely durable everywhere; the first file where none does. */
-function crashStart(log: SegmentFiles, durableMs: number): number {
+function lastDurableFile(log: SegmentFiles, durableMs: number): number {
   for (let start = log.endOffset - log.fileBytes; start > log.minOffset; start -= log.fileBytes) {
     const first = recordAt(log, start);
     if (first !== undefined && first.storeTimestampMs > 0 && first.storeTimestampMs <= durableMs) {

@@ -5,8 +5,11 @@
  * `lock` is locked while a process has the store, `abort` exists while one runs and is left behind by one that
  * did not stop properly. (`abort.bak` means nothing: Apache always leaves it.) [RMQ StorePathConfigHelper]
  * `abort` holds the process id, and after a sync that failed, from where on the log may not be on the disk.
+ *
+ * An Apache broker that is started on the directory by mistake takes `abort` away before it finds the lock. So
+ * `rmq/in_use` says the same for us, and `abort` is put back.
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pid } from "node:process";
 import { getLogger } from "@logtape/logtape";
 import { type FileLock, lockFile } from "../base/runtime/file_lock.ts";
@@ -56,12 +59,15 @@ export class StoreDirectory {
     this.path = options.storeDirectory;
     this.#files = options.files;
     this.#lock = lock;
-    this.wasStoppedCleanly = this.#files.stat(this.abort) === undefined;
+    const isMarked = [this.abort, this.inUse].some((path) => this.#files.stat(path) !== undefined);
+    this.wasStoppedCleanly = !isMarked;
     if (!this.wasStoppedCleanly) this.#doubtfulFrom = this.#readDoubt();
     makeDurableDirectory(this.#files, options.commitLogDirectory);
     makeDurableDirectory(this.#files, this.consumeQueue);
     makeDurableDirectory(this.#files, this.index);
     this.#files.replace(this.abort, mark(this.#doubtfulFrom));
+    makeDurableDirectory(this.#files, dirname(this.inUse));
+    this.#files.replace(this.inUse, mark(undefined));
   }
 
   get consumeQueue(): string {
@@ -81,6 +87,16 @@ export class StoreDirectory {
     return join(this.path, "rmq", "clean_stop.json");
   }
 
+  /** Ours: exists as long as `abort` should. */
+  get inUse(): string {
+    return join(this.path, "rmq", "in_use");
+  }
+
+  /** Ours: up to where everything was durable. */
+  get settledPlace(): string {
+    return join(this.path, "rmq", "settled");
+  }
+
   get abort(): string {
     return join(this.path, "abort");
   }
@@ -95,6 +111,7 @@ export class StoreDirectory {
    */
   markDoubtful(offset: number): void {
     if (this.#doubtfulFrom !== undefined && this.#doubtfulFrom <= offset) return;
+    this.keepMarked();
     const file = this.#files.open(this.abort);
     try {
       file.writeAt(mark(offset), 0);
@@ -118,7 +135,19 @@ export class StoreDirectory {
     }
   }
 
+  /** Puts `abort` back if somebody has taken it away. @throws what the disk says */
+  keepMarked(): void {
+    if (this.#lock === undefined && this.#files.isOnDisk) return;
+    if (this.#files.stat(this.abort) !== undefined) return;
+    logger.warn(
+      "{path} was removed by something else, as another broker does that is started on this store; put back",
+      { path: this.abort },
+    );
+    this.#files.replace(this.abort, mark(this.#doubtfulFrom));
+  }
+
   #readDoubt(): number | undefined {
+    if (this.#files.stat(this.abort) === undefined) return undefined;
     const text = new TextDecoder().decode(this.#files.read(this.abort));
     const match = /^[0-9]+ not synced from ([0-9]+)\n/.exec(text);
     return match === null ? undefined : Number(match[1]);
@@ -126,6 +155,8 @@ export class StoreDirectory {
 
   /** Everything is written and durable: the next start need not check. */
   markClean(): void {
+    this.#files.remove(this.inUse);
+    this.#files.syncDirectory(dirname(this.inUse));
     this.#files.remove(this.abort);
     this.#files.syncDirectory(this.path);
   }

@@ -7,11 +7,12 @@ import type { ConsumeQueue } from "../../src/store/consume_queue.ts";
 import { DerivedFlusher, eachSliced } from "../../src/store/derived_flusher.ts";
 import { Dispatcher } from "../../src/store/dispatcher.ts";
 import { LogFlusher } from "../../src/store/log_flusher.ts";
+import { SettledPlaceFile } from "../../src/store/settled_place.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { append, bodyOf, commitLog, consumeQueue } from "./parts.ts";
 
-function newDerived(index?: { flush(): Promise<void> }) {
+function newDerived(index?: { flush(): Promise<void>; lastUpdatePhysicalOffset: number }) {
   const files = new MemoryFiles();
   const clock = new ManualClock();
   const { log } = commitLog(files, 1 << 20);
@@ -34,6 +35,8 @@ function newDerived(index?: { flush(): Promise<void> }) {
   const flusher = new LogFlusher(log, clock, options, () => {}, () => {});
   const derived = new DerivedFlusher({
     ...{ clock, dispatcher, flusher, checkpoint, dirty, index },
+    placeFile: new SettledPlaceFile(files, "/rmq/settled"),
+    totals: () => ({ queueCount: 1, queueEnds: queue.maxOffset }),
     thoroughIntervalMs: 5000,
     settledOffset: 0,
   });
@@ -73,6 +76,7 @@ test("queues are written each time, made durable after a while, and then the che
 
 test("what comes while it is made durable counts next time", async () => {
   const { derived, store } = newDerived({
+    lastUpdatePhysicalOffset: 0,
     flush() {
       if (!isLate) late = store();
       isLate = true;
@@ -98,7 +102,10 @@ test("where index, queue or log can't be made durable, the checkpoint stays", as
     await assert.rejects(derived.flush(true), "a later sync says nothing of what this one has lost");
     assert.deepEqual([derived.settledOffset, durable()], [0, [0, 0]]);
   }
-  const { derived, store, durable } = newDerived({ flush: () => Promise.reject(new Error("no index")) });
+  const { derived, store, durable } = newDerived({
+    lastUpdatePhysicalOffset: 0,
+    flush: () => Promise.reject(new Error("no index")),
+  });
   store();
   await assert.rejects(derived.flush(true), /no index/);
   assert.deepEqual([derived.settledOffset, durable(), derived.isStuck], [0, [0, 0], false]);

@@ -90,3 +90,19 @@ export function readText(log: CommitLog, offset: number, bytes: number): string 
   const target = Buffer.alloc(bytes);
   return log.readInto(target, 0, offset, bytes) ? target.toString("latin1") : undefined;
 }
+
+/** The files as they are, all of it durable. */
+export function copyOf(files: MemoryFiles, directory = "/", copy = new MemoryFiles()): MemoryFiles {
+  for (const name of files.list(directory)) {
+    const path = directory === "/" ? `/${name}` : `${directory}/${name}`;
+    if (files.stat(path)!.kind === "directory") {
+      copy.makeDirectory(path);
+      copyOf(files, path, copy);
+    } else {
+      const bytes = files.read(path);
+      copy.create(path, bytes.length).close();
+      copy.damage(path, 0, bytes);
+    }
+  }
+  return copy;
+}

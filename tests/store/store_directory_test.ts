@@ -35,7 +35,7 @@ test("a new directory counts as cleanly stopped, and is marked with the process 
   const directory = await take(files, "/a/b/store");
   assert.equal(directory.wasStoppedCleanly, true);
   assert.equal(text(files, directory.abort), String(process.pid));
-  assert.deepEqual(files.list("/a/b/store").sort(), ["abort", "commitlog", "consumequeue", "index"]);
+  assert.deepEqual(files.list("/a/b/store").sort(), ["abort", "commitlog", "consumequeue", "index", "rmq"]);
   assert.equal(directory.checkpoint, "/a/b/store/checkpoint");
   assert.deepEqual(files.openPaths, []);
 });
@@ -57,9 +57,30 @@ test("the directory and its mark are durable before anything is written to the s
     const files = new MemoryFiles();
     await take(files, "/data/store");
     const after = files.crash(new SeededRandom(seed));
-    assert.deepEqual(after.list("/data/store").sort(), ["abort", "commitlog", "consumequeue", "index"]);
+    assert.deepEqual(after.list("/data/store").sort(), [
+      "abort",
+      "commitlog",
+      "consumequeue",
+      "index",
+      "rmq",
+    ]);
     assert.equal((await take(after, "/data/store")).wasStoppedCleanly, false);
   }
+});
+
+test("an abort that something else removes is put back; a kill before that does not look like a clean stop", async () => {
+  let files = new MemoryFiles();
+  const first = await take(files);
+  files.remove(first.abort);
+  first.keepMarked();
+  assert.equal(text(files, first.abort), String(process.pid));
+  files.remove(first.abort);
+  files = files.kill();
+  const second = await take(files);
+  assert.equal(second.wasStoppedCleanly, false);
+  second.markClean();
+  second.release();
+  assert.equal((await take(files)).wasStoppedCleanly, true);
 });
 
 test("what can't be served is refused by name, before anything is changed", async () => {
