@@ -6,6 +6,9 @@
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { Connection } from "../remoting/connection.ts";
+import type { ArrivalListener } from "../store/dispatcher.ts";
+import type { MessageFilter } from "../store/types.ts";
+import { isWanted } from "./message_filter.ts";
 
 export interface HeldPull {
   readonly topic: string;
@@ -13,7 +16,7 @@ export interface HeldPull {
   /** Where the pull goes on; it waits for the queue to grow beyond. */
   readonly queueOffset: number;
   readonly connection: Connection;
-  readonly matches: ((tagsCode: number) => boolean) | undefined;
+  readonly filter: MessageFilter | undefined;
   readonly deadlineMs: number;
   /** Serves the pull again. */
   wake(): void;
@@ -22,7 +25,7 @@ export interface HeldPull {
 /** What is watched of the store. */
 export interface HoldStore {
   maxOffset(topic: string, queueId: number): number;
-  onArrival(listener: (topic: string, queueId: number, queueOffset: number, tagsCode: number) => void): void;
+  onArrival(listener: ArrivalListener): void;
   onWatermark(listener: () => void): void;
 }
 
@@ -42,8 +45,8 @@ export class PullHold {
   constructor(store: HoldStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
-    store.onArrival((topic, queueId, queueOffset, tagsCode) =>
-      this.#onArrival(topic, queueId, queueOffset, tagsCode)
+    store.onArrival((topic, queueId, queueOffset, tagsCode, _, properties) =>
+      this.#onArrival(topic, queueId, queueOffset, tagsCode, properties)
     );
     store.onWatermark(() => this.#serveWoken());
     this.#timer = clock.every(TICK_MS, () => this.#onTick());
@@ -81,13 +84,19 @@ export class PullHold {
     this.#serveWoken();
   }
 
-  #onArrival(topic: string, queueId: number, queueOffset: number, tagsCode: number): void {
+  #onArrival(
+    topic: string,
+    queueId: number,
+    queueOffset: number,
+    tagsCode: number,
+    properties: ReadonlyMap<string, string>,
+  ): void {
     if (this.#count === 0) return;
     const queues = this.#held.get(topic);
     const pulls = queues?.get(queueId);
     if (pulls === undefined) return;
     const isWoken = (pull: HeldPull) =>
-      queueOffset >= pull.queueOffset && (pull.matches === undefined || pull.matches(tagsCode));
+      queueOffset >= pull.queueOffset && isWanted(pull.filter, tagsCode, properties);
     this.#take(queues!, queueId, pulls, isWoken);
     if (queues!.size === 0) this.#held.delete(topic);
   }

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Which messages a consumer is given. Only tags are understood: a queue entry holds the hash of its message's
- * tag, so that most of what is not wanted is never read. Other expressions are refused where they would have
- * to be evaluated; a group that has one is registered all the same, as Apache does without property filters.
+ * Which messages a consumer is given: those with certain tags, of which a queue entry holds the hash, so that most
+ * of what is not wanted is never read; or those whose properties fulfil an SQL92 expression, where the broker's
+ * settings allow that. A group whose expression can't be is registered all the same, as Apache does; it is told when
+ * it pulls.
  */
+import { ExpressionError } from "../filter/sql/expression_error.ts";
 import {
   ALL_TAGS,
   isTagExpression,
+  SQL_EXPRESSION,
   type SubscriptionData,
   TAG_EXPRESSION,
 } from "../protocol/bodies/subscription_data.ts";
 import { javaHashCode } from "../protocol/java_string.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import { RemotingError } from "../remoting/remoting_error.ts";
-
-/** Whether the message of a queue entry is wanted, by its tags code. */
-export type TagFilter = (tagsCode: number) => boolean;
+import type { MessageFilter } from "../store/types.ts";
+import { compiled, ExpressionFilter, TagFilter } from "./message_filter.ts";
 
 /** What one group wants of one topic. */
 export class Subscription implements SubscriptionData {
@@ -26,11 +28,7 @@ export class Subscription implements SubscriptionData {
   readonly subVersion: number;
   readonly expressionType: string;
   readonly classFilterMode: boolean;
-  /**
-   * Undefined where every message is wanted, as the store's `GetLimits.matches` takes it. Codes may collide:
-   * clients compare the tags themselves again.
-   */
-  readonly filter: TagFilter | undefined;
+  #filter: MessageFilter | undefined;
 
   constructor(data: SubscriptionData) {
     this.topic = data.topic;
@@ -41,12 +39,38 @@ export class Subscription implements SubscriptionData {
     const lacksCodes = data.codeSet.length === 0 && isTagExpression(data.expressionType);
     this.tagsSet = lacksCodes && data.tagsSet.length === 0 ? tagsOf(data.subString) : data.tagsSet;
     this.codeSet = lacksCodes ? this.tagsSet.map((tag) => javaHashCode(tag)) : data.codeSet;
-    this.filter = this.classFilterMode || isAll(this.subString) ? undefined : filterOf(this.codeSet);
+    const takesAll = this.classFilterMode || !isTagExpression(this.expressionType) || isAll(this.subString);
+    this.#filter = takesAll ? undefined : new TagFilter(this.codeSet);
+  }
+
+  /**
+   * Undefined where every message is wanted.
+   * @throws RemotingError SUBSCRIPTION_PARSE_FAILED with the place at which an expression goes wrong
+   */
+  get filter(): MessageFilter | undefined {
+    if (this.#filter === undefined && !this.classFilterMode && !isTagExpression(this.expressionType)) {
+      this.#filter = this.#expressionFilter();
+    }
+    return this.#filter;
+  }
+
+  #expressionFilter(): ExpressionFilter {
+    try {
+      return new ExpressionFilter(compiled(this.subString));
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_PARSE_FAILED,
+        `the expression of the subscription to ${this.topic} can't be read, ${error.message}: ${
+          this.subString.slice(0, 512)
+        }`,
+      );
+    }
   }
 
   /**
    * Of an expression that comes with a request.
-   * @throws RemotingError SUBSCRIPTION_PARSE_FAILED when it names no tag, SYSTEM_ERROR when it is no tag expression
+   * @throws RemotingError SUBSCRIPTION_PARSE_FAILED when it names no tag
    */
   static parse(
     topic: string,
@@ -54,7 +78,12 @@ export class Subscription implements SubscriptionData {
     expressionType: string | undefined,
     subVersion = 0,
   ): Subscription {
-    requireTagExpression(expressionType);
+    if (!isTagExpression(expressionType)) {
+      return new Subscription({
+        ...{ topic, subString: expression ?? "", expressionType: expressionType!, subVersion },
+        ...{ tagsSet: [], codeSet: [], classFilterMode: false },
+      });
+    }
     const subString = expression === undefined || expression === "" ? ALL_TAGS : expression;
     if (subString.replaceAll("|", "") === "") {
       throw new RemotingError(
@@ -73,18 +102,19 @@ export class Subscription implements SubscriptionData {
     });
   }
 
-  /** Whether a message with this tags code (32-bit hash, sign-extended; 0 without tag) is wanted. */
+  /** Whether a message with this tags code (32-bit hash, sign-extended; 0 without tag) may be wanted. */
   matches(tagsCode: number): boolean {
-    return this.filter === undefined || this.filter(tagsCode);
+    return this.filter === undefined || this.filter.matchesEntry(tagsCode);
   }
 }
 
 /**
- * For where an expression would have to be evaluated. The sentence is Apache's: users search for it.
- * @throws RemotingError SYSTEM_ERROR for anything but tags
+ * For where an expression would have to be worked out. The sentence is Apache's: users search for it.
+ * @param propertyFilter whether SQL92 is served
+ * @throws RemotingError SYSTEM_ERROR for other kinds of expressions
  */
-export function requireTagExpression(expressionType: string | undefined): void {
-  if (isTagExpression(expressionType)) return;
+export function requireServedExpression(expressionType: string | undefined, propertyFilter: boolean): void {
+  if (isTagExpression(expressionType) || (propertyFilter && expressionType === SQL_EXPRESSION)) return;
   throw new RemotingError(
     ResponseCode.SYSTEM_ERROR,
     `The broker does not support consumer to filter message by ${expressionType!.slice(0, 128)}`,
@@ -99,13 +129,4 @@ function tagsOf(subString: string): string[] {
   if (isAll(subString)) return [];
   const tags = subString.split("||").map((tag) => tag.trim()).filter((tag) => tag !== "");
   return [...new Set(tags)];
-}
-
-function filterOf(codes: readonly number[]): TagFilter {
-  if (codes.length === 1) {
-    const only = codes[0];
-    return (tagsCode) => tagsCode === only;
-  }
-  const wanted = new Set(codes);
-  return (tagsCode) => wanted.has(tagsCode);
 }

@@ -218,6 +218,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     shortPollingMs: values.shortPollingTimeMills,
     litePull: values.litePullMessageEnable,
     rejectPullConsumers: values.rejectPullConsumerEnable,
+    propertyFilter: values.enablePropertyFilter,
     pullMaxBytesInMemory: values.maxTransferBytesOnMessageInMemory,
     pullMaxCountInMemory: values.maxTransferCountOnMessageInMemory,
     pullMaxBytesOnDisk: values.maxTransferBytesOnMessageInDisk,

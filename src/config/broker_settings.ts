@@ -107,6 +107,8 @@ export interface DeliverySettings {
   readonly litePull: boolean;
   /** `rejectPullConsumerEnable`: consumers that pull by themselves are refused. */
   readonly rejectPullConsumers: boolean;
+  /** `enablePropertyFilter`: consumers may filter by SQL92 expressions. */
+  readonly propertyFilter: boolean;
   /** `maxTransferBytesOnMessageInMemory` and `…Count…`: limits of one pull of recent messages. */
   readonly pullMaxBytesInMemory: number;
   readonly pullMaxCountInMemory: number;

@@ -14,6 +14,7 @@ export interface DispatchEntry {
   storeTimestampMs: number;
   uniqueKey: string | undefined;
   keys: string | undefined;
+  properties: ReadonlyMap<string, string>;
 }
 
 /** Called when a message may be read; in the order of the log. */
@@ -23,6 +24,7 @@ export type ArrivalListener = (
   queueOffset: number,
   tagsCode: number,
   storeTimestampMs: number,
+  properties: ReadonlyMap<string, string>,
 ) => void;
 
 /** Finds messages by key. */
@@ -139,7 +141,7 @@ export class Dispatcher {
     this.#index?.put(queue.topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);
     this.#dispatchedTimestampMs = storeTimestampMs;
     for (const listener of this.#listeners) {
-      listener(queue.topic, queue.queueId, queueOffset, tagsCode, storeTimestampMs);
+      listener(queue.topic, queue.queueId, queueOffset, tagsCode, storeTimestampMs, entry.properties);
     }
   }
 }

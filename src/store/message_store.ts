@@ -533,6 +533,7 @@ export class MessageStore {
       storeTimestampMs,
       uniqueKey: properties.get(Property.UNIQ_KEY),
       keys: properties.get(Property.KEYS),
+      properties,
     });
     this.#scheduleTurn();
     return { physicalOffset, queueOffset, endOffset: physicalOffset + lengths.totalBytes, storeTimestampMs };

@@ -7,11 +7,13 @@
  * ends before the message, or fails if it is the first: consumers ask again, and miss nothing.
  */
 import { Buffer } from "node:buffer";
+import type { Clock } from "../base/clock.ts";
 import { FIXED_BYTES, MAGIC_V1, MAGIC_V2, readLong } from "../protocol/record.ts";
 import { SysFlag } from "../protocol/sys_flag.ts";
 import type { CommitLog } from "./commit_log.ts";
 import { type ConsumeQueue, ENTRY_BYTES, isFiller, readEntry } from "./consume_queue.ts";
 import { DamageReport } from "./damage_report.ts";
+import { FilteredReading } from "./filtered_reading.ts";
 import { nothing, type Picked, Reading } from "./reading.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { GetLimits, GetResult } from "./types.ts";
@@ -25,6 +27,7 @@ export interface ReadOptions {
   /** So much of the log's end is taken to be in memory. */
   inMemoryBytes: number;
   maxMessageBytes: number;
+  clock: Pick<Clock, "monotonicMs">;
 }
 
 /** Entries looked at in one read, when a filter passes few of them. [RMQ maxFilterMessageSize / 20] */
@@ -61,7 +64,7 @@ export class QueueReader {
     if (offset < minOffset) return nothing("OFFSET_TOO_SMALL", minOffset, queue);
     if (offset === maxOffset) return nothing("OFFSET_OVERFLOW_ONE", offset, queue);
     if (offset > maxOffset) return nothing("OFFSET_OVERFLOW_BADLY", maxOffset, queue);
-    const isFiltered = limits.matches !== undefined;
+    const isFiltered = limits.filter !== undefined;
     const wanted = isFiltered ? SCAN_ENTRIES : Math.max(1, Math.min(limits.maxCount, SCAN_ENTRIES));
     const entries = queue.read(offset, wanted);
     if (entries.length === 0) {
@@ -107,6 +110,8 @@ export class QueueReader {
     entries: Buffer,
     limits: GetLimits,
   ): GetResult | Promise<GetResult> {
+    const { filter } = limits;
+    const looksInside = filter?.properties !== undefined;
     const picked: Picked[] = [];
     const logEnd = this.#log.writtenOffset;
     let byteCount = 0;
@@ -121,12 +126,12 @@ export class QueueReader {
         this.#damage.ofEntry(queue, nextBeginOffset);
         continue;
       }
-      if (limits.matches !== undefined && !limits.matches(tagsCode)) continue;
+      if (filter !== undefined && !filter.matchesEntry(tagsCode)) continue;
       if (physicalOffset < this.#log.minOffset) {
         sawRemoved = true;
         continue;
       }
-      if (this.#isFull(picked.length, byteCount, size, physicalOffset, limits)) break;
+      if (!looksInside && this.#isFull(picked.length, byteCount, size, physicalOffset, limits)) break;
       picked.push({ queueOffset: nextBeginOffset, physicalOffset, size });
       byteCount += size;
       lowest = Math.min(lowest, physicalOffset);
@@ -134,7 +139,14 @@ export class QueueReader {
     if (picked.length === 0) {
       return nothing(sawRemoved ? "MESSAGE_WAS_REMOVING" : "NO_MATCHED_MESSAGE", nextBeginOffset, queue);
     }
-    const reading = new Reading(this.#log, this.#damage, queue, picked, nextBeginOffset);
+    const reading = looksInside
+      ? new FilteredReading({
+        ...{ log: this.#log, damage: this.#damage, queue, candidates: picked, nextBeginOffset },
+        filter: filter!.properties!,
+        isFull: (count, bytes, size, at) => this.#isFull(count, bytes, size, at, limits),
+        clock: this.#options.clock,
+      })
+      : new Reading(this.#log, this.#damage, queue, picked, nextBeginOffset);
     return logEnd - lowest > WARM_BYTES ? reading.runAsync() : reading.run();
   }
 

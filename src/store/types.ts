@@ -60,8 +60,26 @@ export interface GetResult {
 
 export interface GetLimits {
   maxCount: number;
-  /** Whether an entry with this tags code (32-bit hash, sign-extended) is wanted; absent: every one. */
-  matches?: (tagsCode: number) => boolean;
+  /** Which messages are wanted; absent: every one. */
+  filter?: MessageFilter;
+}
+
+/** Which messages of a queue a reader wants. Asked in two steps, the cheap one first; none may throw. */
+export interface MessageFilter {
+  /**
+   * By what the queue says of a message; false: surely not wanted.
+   * @param tagsCode 32-bit hash of the tags, sign-extended
+   */
+  matchesEntry(tagsCode: number): boolean;
+  /** By what it says itself; absent where its entry decides. */
+  readonly properties?: PropertyFilter;
+}
+
+/** Decides by a message's properties. */
+export interface PropertyFilter {
+  matches(properties: ReadonlyMap<string, string>): boolean;
+  /** The same for a property string as it is stored, UTF-8, between two places of `bytes`. */
+  matchesBytes(bytes: Uint8Array, from: number, end: number): boolean;
 }
 
 /** Why the store takes nothing now. */

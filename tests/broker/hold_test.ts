@@ -2,20 +2,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type HeldPull, PullHold } from "../../src/broker/hold.ts";
+import { TagFilter } from "../../src/broker/message_filter.ts";
+import type { ArrivalListener } from "../../src/store/dispatcher.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryConnection } from "../harness/memory_connection.ts";
 
 /** Queues that only have an end. */
 class Queues {
   ends = new Map<string, number>();
-  #onArrival: ((topic: string, queueId: number, queueOffset: number, tagsCode: number) => void)[] = [];
+  #onArrival: ArrivalListener[] = [];
   #onWatermark: (() => void)[] = [];
 
   maxOffset(topic: string, queueId: number): number {
     return this.ends.get(`${topic}/${queueId}`) ?? 0;
   }
 
-  onArrival(listener: (topic: string, queueId: number, queueOffset: number, tagsCode: number) => void): void {
+  onArrival(listener: ArrivalListener): void {
     this.#onArrival.push(listener);
   }
 
@@ -24,10 +26,19 @@ class Queues {
   }
 
   arrive(topic: string, queueId: number, ...tagsCodes: number[]): void {
+    this.arriveWith(topic, queueId, new Map(), ...tagsCodes);
+  }
+
+  arriveWith(
+    topic: string,
+    queueId: number,
+    properties: ReadonlyMap<string, string>,
+    ...tagsCodes: number[]
+  ): void {
     for (const tagsCode of tagsCodes) {
       const queueOffset = this.maxOffset(topic, queueId);
       this.ends.set(`${topic}/${queueId}`, queueOffset + 1);
-      for (const listener of this.#onArrival) listener(topic, queueId, queueOffset, tagsCode);
+      for (const listener of this.#onArrival) listener(topic, queueId, queueOffset, tagsCode, 0, properties);
     }
     for (const listener of this.#onWatermark) listener();
   }
@@ -43,7 +54,7 @@ function setUp() {
     queueId: 0,
     queueOffset: 0,
     connection: new MemoryConnection(),
-    matches: undefined,
+    filter: undefined,
     deadlineMs: clock.monotonicMs() + 15_000,
     wake: () => woken.push(name),
     ...given,
@@ -72,7 +83,7 @@ describe("held pulls", () => {
 
   test("a message that the filter refuses does not wake", () => {
     const { queues, hold, woken, pull } = setUp();
-    hold.hold(pull("a", { matches: (tagsCode) => tagsCode === 7 }));
+    hold.hold(pull("a", { filter: new TagFilter([7]) }));
     queues.arrive("T", 0, 6);
     assert.deepEqual(woken, []);
     queues.arrive("T", 0, 7);
@@ -98,7 +109,7 @@ describe("held pulls", () => {
 
   test("a pull behind messages that its filter refuses is served now and then, so that its offset moves", () => {
     const { queues, clock, hold, woken, pull } = setUp();
-    hold.hold(pull("a", { matches: () => false, deadlineMs: clock.monotonicMs() + 60_000 }));
+    hold.hold(pull("a", { filter: new TagFilter([]), deadlineMs: clock.monotonicMs() + 60_000 }));
     queues.arrive("T", 0, 1);
     clock.advance(5000);
     assert.deepEqual(woken, ["a"]);

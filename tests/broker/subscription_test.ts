@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { requireTagExpression, Subscription } from "../../src/broker/subscription.ts";
+import { requireServedExpression, Subscription } from "../../src/broker/subscription.ts";
 import type { SubscriptionData } from "../../src/protocol/bodies/subscription_data.ts";
 import { RemotingError } from "../../src/remoting/remoting_error.ts";
 
@@ -65,10 +65,32 @@ describe("Subscription.parse()", () => {
       code: 1,
       remark: `The broker does not support consumer to filter message by ${type}`,
     });
-    assert.throws(() => parse("a > 1", "SQL92"), refusal("SQL92"));
-    assert.throws(() => parse("a", "XX"), refusal("XX"));
-    assert.throws(() => requireTagExpression("SQL92"), refusal("SQL92"));
-    for (const type of [undefined, "", "TAG"]) requireTagExpression(type);
+    assert.throws(() => requireServedExpression("SQL92", false), refusal("SQL92"));
+    for (const isOn of [false, true]) {
+      assert.throws(() => requireServedExpression("XX", isOn), refusal("XX"));
+      for (const type of [undefined, "", "TAG"]) requireServedExpression(type, isOn);
+    }
+    requireServedExpression("SQL92", true);
+  });
+
+  test("looks into messages for an SQL92 expression", () => {
+    const { filter } = parse("color = 'blue' AND weight > 3", "SQL92");
+    const matches = (given: Record<string, string>) =>
+      filter!.properties!.matches(new Map(Object.entries(given)));
+    assert.equal(filter!.matchesEntry(12345), true);
+    assert.equal(matches({ color: "blue", weight: "4" }), true);
+    assert.equal(matches({ color: "blue", weight: "3" }), false);
+    assert.equal(matches({ color: "blue" }), false);
+  });
+
+  test("tells where an SQL92 expression goes wrong, each time it is asked", () => {
+    const broken = parse("color = 'blue' AND AND x", "SQL92");
+    const refusal = (error: unknown) =>
+      error instanceof RemotingError && error.code === 23 && /at character 20: "AND"/.test(error.message);
+    for (let i = 0; i < 2; i++) assert.throws(() => broken.filter, refusal);
+    for (const absent of [undefined, ""]) {
+      assert.throws(() => parse(absent, "SQL92").filter, { code: 23 });
+    }
   });
 });
 
@@ -93,7 +115,7 @@ describe("a Subscription of a heartbeat", () => {
   test("is kept as it is when it is no tag expression", () => {
     const sql = data({ subString: "a > 1", expressionType: "SQL92" });
     const subscription = new Subscription(sql);
-    assert.deepEqual({ ...subscription, filter: undefined }, { ...sql, filter: undefined });
-    assert.equal(subscription.matches(0), false);
+    assert.deepEqual({ ...subscription }, sql);
+    assert.equal(subscription.matches(0), true);
   });
 });

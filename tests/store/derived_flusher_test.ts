@@ -47,7 +47,15 @@ function newDerived(index?: { flush(): Promise<void>; lastUpdatePhysicalOffset: 
     log.write();
     const bytes = log.writtenOffset - physicalOffset;
     dispatcher.add({
-      ...{ queue, physicalOffset, bytes, tagsCode: 0, uniqueKey: undefined, keys: undefined },
+      ...{
+        queue,
+        physicalOffset,
+        bytes,
+        tagsCode: 0,
+        uniqueKey: undefined,
+        keys: undefined,
+        properties: new Map(),
+      },
       queueOffset: stored++,
       storeTimestampMs: clock.nowMs(),
     });

@@ -33,6 +33,7 @@ function newDispatcher(queue = consumeQueue(new MemoryFiles(), 10_000)) {
         storeTimestampMs: queueOffset + 1000,
         uniqueKey: undefined,
         keys: undefined,
+        properties: new Map(),
       });
     }
   };

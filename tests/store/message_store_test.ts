@@ -236,11 +236,14 @@ describe("message store", () => {
     const code = store!.queueEntry("T", 0, 3)!.tagsCode;
     const wanted = await store!.getMessages("T", 0, 0, {
       maxCount: 32,
-      matches: (tagsCode) => tagsCode === code,
+      filter: { matchesEntry: (tagsCode) => tagsCode === code },
     });
     assert.deepEqual(recordsOf(wanted).map((record) => record.queueOffset), [3, 13]);
     assert.equal(wanted.nextBeginOffset, 20);
-    const none = await store!.getMessages("T", 0, 0, { maxCount: 32, matches: () => false });
+    const none = await store!.getMessages("T", 0, 0, {
+      maxCount: 32,
+      filter: { matchesEntry: () => false },
+    });
     assert.deepEqual([none.status, none.nextBeginOffset], ["NO_MATCHED_MESSAGE", 20]);
   });
 

@@ -7,6 +7,7 @@ import { writeLong } from "../../src/protocol/record.ts";
 import type { MessageStore, StoreOptions } from "../../src/store/message_store.ts";
 import type { GetLimits, GetResult } from "../../src/store/types.ts";
 import { logged } from "../harness/logged.ts";
+import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { draft, openStore, recordsOf, visible } from "../harness/store.ts";
 import { bodyOf, commitLog, consumeQueue, fields, V6_HOSTS } from "./parts.ts";
@@ -225,6 +226,7 @@ describe("reading what lies far back", () => {
     pullMaxCountOnDisk: 100,
     inMemoryBytes: 1 << 30,
     maxMessageBytes: 1 << 20,
+    clock: new ManualClock(),
   };
 
   /** One old message, much that is nobody's, and then messages of this queue up to the end of the log. */

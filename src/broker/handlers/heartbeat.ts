@@ -17,7 +17,7 @@ import { RemotingError } from "../../remoting/remoting_error.ts";
 import type { Handler, Request } from "../../remoting/request.ts";
 import type { ClientIdentity, Clients } from "../clients.ts";
 import type { Groups } from "../groups.ts";
-import { requireTagExpression } from "../subscription.ts";
+import { requireServedExpression, Subscription } from "../subscription.ts";
 import { retryTopicOf } from "../topic_name.ts";
 import type { Topics } from "../topics.ts";
 
@@ -32,6 +32,8 @@ export interface HeartbeatOptions {
 export interface HeartbeatSettings {
   /** Consumers that pull by themselves are not registered. */
   readonly rejectPullConsumers: boolean;
+  /** Whether consumers may filter by SQL92 expressions. */
+  readonly propertyFilter: boolean;
 }
 
 /** What one heartbeat may make us remember; far above what any client sends. */
@@ -117,9 +119,13 @@ function handleUnregister({ clients, groups }: HeartbeatOptions, request: Reques
 }
 
 /** Sent before a consumer with an expression other than tags starts; it does not start unless this succeeds. */
-function handleCheckClient({ clock }: HeartbeatOptions, request: Request): Response {
+function handleCheckClient({ clock, settings }: HeartbeatOptions, request: Request): Response {
   const { subscription } = decodeCheckClientRequest(request.body, clock.nowMs());
-  requireTagExpression(subscription?.expressionType);
+  if (subscription === undefined) return OK;
+  requireServedExpression(subscription.expressionType, settings().propertyFilter);
+  limit(subscription.subString.length, MAX_EXPRESSION_LENGTH, "characters in an expression");
+  // Throws where the expression can't be read: the only place at which its author is told.
+  void new Subscription(subscription).filter;
   return OK;
 }
 

@@ -11,9 +11,9 @@ import type { Response } from "../../remoting/command.ts";
 import { errorResponse } from "../../remoting/dispatch.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
-import type { GetLimits, GetResult, GetStatus } from "../../store/types.ts";
+import type { GetLimits, GetResult, GetStatus, MessageFilter } from "../../store/types.ts";
 import type { HeldPull } from "../hold.ts";
-import { requireTagExpression, type Subscription, type TagFilter } from "../subscription.ts";
+import { requireServedExpression, type Subscription } from "../subscription.ts";
 import { SYSTEM_GROUP_PREFIX } from "../topic_name.ts";
 
 /** Which messages of a topic a group wants. */
@@ -66,6 +66,8 @@ export interface PullSettings {
   readonly brokerPermission: number;
   readonly litePull: boolean;
   readonly rejectPullConsumers: boolean;
+  /** Whether consumers may filter by SQL92 expressions. */
+  readonly propertyFilter: boolean;
   readonly longPolling: boolean;
   readonly shortPollingMs: number;
 }
@@ -114,7 +116,7 @@ class Pull implements HeldPull {
   #header: PullRequest;
   #mayBeHeld: boolean;
   #deadlineMs = 0;
-  #matches: TagFilter | undefined;
+  #filter: MessageFilter | undefined;
 
   constructor(options: PullOptions, request: Request, header: PullRequest) {
     this.#options = options;
@@ -139,8 +141,8 @@ class Pull implements HeldPull {
     return this.request.connection;
   }
 
-  get matches() {
-    return this.#matches;
+  get filter() {
+    return this.#filter;
   }
 
   get deadlineMs() {
@@ -151,7 +153,7 @@ class Pull implements HeldPull {
   serve(): void {
     try {
       const config = this.#checkTarget();
-      this.#matches = this.#subscription().filter;
+      this.#filter = this.#subscription().filter;
       const { consumerGroup, topic, queueId, queueOffset, maxMsgNums } = this.#header;
       const reset = this.#options.offsets.takeReset(consumerGroup, topic, queueId);
       if (reset !== undefined) {
@@ -159,7 +161,7 @@ class Pull implements HeldPull {
         return;
       }
       const maxCount = Math.min(Math.max(1, maxMsgNums), MAX_MESSAGES);
-      const limits: GetLimits = { maxCount, matches: this.#matches };
+      const limits: GetLimits = { maxCount, filter: this.#filter };
       const result = this.#options.store.getMessages(topic, queueId, queueOffset, limits);
       if (result instanceof Promise) {
         result.then((result) => this.#answer(config, result)).catch((error) => this.#answerError(error));
@@ -224,8 +226,8 @@ class Pull implements HeldPull {
       subscription = this.#options.parseSubscription(topic, this.#header.subscription, expressionType);
     } else {
       subscription = this.#registeredSubscription();
-      requireTagExpression(subscription.expressionType);
     }
+    requireServedExpression(subscription.expressionType, this.#options.settings().propertyFilter);
     if (this.#options.settings().rejectPullConsumers && !isSystemGroup(consumerGroup)) {
       const group = this.#options.online(consumerGroup);
       if ((group === undefined || group.isActive) && !group?.hasConnection(this.connection.id)) {

@@ -65,11 +65,11 @@ export const pullKeys = {
 } satisfies KeyTable;
 
 export const filterKeys = {
-  enablePropertyFilter: fixed(
+  enablePropertyFilter: acts(
     flag(),
     false,
     "Let consumers filter with SQL92 expressions over properties.",
-    "SQL92 filters are not built yet",
+    { live: true },
   ),
   enableCalcFilterBitMap: fixed(
     flag(),

@@ -23,6 +23,9 @@ export const ALL_TAGS = "*";
 /** The expression type of tags, and what an absent or empty one means. */
 export const TAG_EXPRESSION = "TAG";
 
+/** The expression type of conditions over a message's properties. */
+export const SQL_EXPRESSION = "SQL92";
+
 export function isTagExpression(expressionType: string | undefined): boolean {
   return expressionType === undefined || expressionType === "" || expressionType === TAG_EXPRESSION;
 }

@@ -25,6 +25,7 @@ function setUp() {
     clientExpiryMs: 120_000,
     notifyConsumerIdsChanged: true,
     rejectPullConsumers: false,
+    propertyFilter: false,
   };
   const shared = { clock, files, directory, settings: () => settings };
   const topics = Topics.open({
@@ -314,5 +315,20 @@ describe("CHECK_CLIENT_CONFIG", () => {
         remark: `The broker does not support consumer to filter message by ${type}`,
       });
     }
+  });
+
+  test("takes SQL92 where it is on, and tells where an expression goes wrong", async () => {
+    const { ask, settings } = setUp();
+    settings.propertyFilter = true;
+    const sql = (subString: string) => ({
+      clientId: "c1",
+      group: "g",
+      subscriptionData: { topic: "t", subString, expressionType: "SQL92" },
+    });
+    assert.deepEqual(await ask(RequestCode.CHECK_CLIENT_CONFIG, sql("a > 5 AND b = 'x'")), { code: 0 });
+    const refused = await ask(RequestCode.CHECK_CLIENT_CONFIG, sql("a > 'five'"));
+    assert.equal(refused.code, 23);
+    assert.match(refused.remark!, /at character 5: strings have no order/);
+    assert.equal((await ask(RequestCode.CHECK_CLIENT_CONFIG, check("XX"))).code, 1);
   });
 });
