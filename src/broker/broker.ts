@@ -34,14 +34,13 @@ import { NameServerLookup } from "./name_server_lookup.ts";
 import { PutTimes } from "./put_times.ts";
 import { QueueLocks } from "./queue_locks.ts";
 import { RateSampler } from "./rates.ts";
+import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
 import { Statistics } from "./statistics.ts";
 import { Topics } from "./topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
-/** Of the machine's memory, the part in which the log's end is taken to be cached. [RMQ accessMessageInMemoryMaxRatio] */
-const IN_MEMORY_RATIO = 0.4;
 const MAX_OPEN_FILES = 4096;
 /** A name server that does not answer holds up the start no longer than this; it is tried on. */
 const FIRST_REGISTRATION_MS = 2000;
@@ -103,7 +102,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const settings = options.settings();
   let port = settings.listenPort;
   const advertised = await resolveHost(settings.advertisedHost, () => port);
-  const inMemoryBytes = totalmem() * IN_MEMORY_RATIO;
+  const inMemoryBytes = totalmem() * settings.inMemoryPercent / 100;
   const fixed = { ...settings, files, clock, maxOpenFiles: MAX_OPEN_FILES, inMemoryBytes };
   const store = await MessageStore.open(followSettings(fixed, options.settings));
   undo.push(() => store.close());
@@ -131,6 +130,12 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   undo.push(() => durability.stop());
   const hold = new PullHold(store, clock);
   undo.push(() => hold.stop());
+  const rules = new ReadRules({
+    isSlave: settings.brokerRole === "SLAVE",
+    masterServes: () => false,
+    isHot: (topic, queueId, queueOffset) => store.isHot(topic, queueId, queueOffset),
+    settings: options.settings,
+  });
   const delay = new DelayDelivery({
     ...settings,
     store,
@@ -157,7 +162,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
 
   const dispatch = new Dispatch(handlerTable({
-    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, delay },
+    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, rules, delay },
     ...counters,
     storeHost: advertised,
     address: addressNow,

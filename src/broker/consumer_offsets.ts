@@ -25,6 +25,18 @@ export interface ConsumerOffsetsOptions {
   readonly clock: Clock;
   /** How often what was committed is written. */
   readonly flushIntervalMs: number;
+  /** Of a slave: commits are remembered until its master has them, and don't make another version. */
+  readonly isCopy?: boolean;
+  /** Called when an administrator moves a group, with the version of the table that knows of it. */
+  readonly onReset?: (group: string, topic: string, queueId: number, version: DataVersion) => void;
+}
+
+/** A group's position in a queue. */
+export interface CommittedOffset {
+  readonly group: string;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly offset: number;
 }
 
 /** Between the parts of a key; names of topics can't contain it. */
@@ -40,10 +52,13 @@ export const NO_OFFSET = -1;
 export class ConsumerOffsets {
   readonly #file: JsonFile;
   readonly #clock: Clock;
-  readonly #committed = new OffsetTable();
+  #committed = new OffsetTable();
   readonly #pulled = new OffsetTable();
   readonly #resets = new OffsetTable();
   readonly #timer: Timer;
+  /** Of a slave: what groups have committed here and the master is not known to have. */
+  readonly #own: OffsetTable | undefined;
+  readonly #onReset: ConsumerOffsetsOptions["onReset"];
   #dataVersion: DataVersion;
   #commitCount = 0;
   #isChanged = false;
@@ -53,6 +68,8 @@ export class ConsumerOffsets {
     this.#file = new JsonFile(options.files, options.clock, join(options.directory, "consumerOffset.json"));
     this.#clock = options.clock;
     this.#dataVersion = DataVersion.initial(options.clock.nowMs());
+    this.#own = options.isCopy ? new OffsetTable() : undefined;
+    this.#onReset = options.onReset;
     this.#timer = options.clock.every(options.flushIntervalMs, () => void this.#flushLater());
   }
 
@@ -77,7 +94,8 @@ export class ConsumerOffsets {
   commit(group: string, topic: string, queueId: number, offset: number): void {
     this.#committed.set(group, topic, queueId, offset);
     this.#isChanged = true;
-    if (++this.#commitCount % COMMITS_PER_VERSION === 0) this.#nextVersion();
+    if (this.#own !== undefined) this.#own.set(group, topic, queueId, offset);
+    else if (++this.#commitCount % COMMITS_PER_VERSION === 0) this.#nextVersion();
   }
 
   /** The committed offset, or `NO_OFFSET`. */
@@ -130,6 +148,7 @@ export class ConsumerOffsets {
     this.#resets.set(group, topic, queueId, offset);
     this.#committed.set(group, topic, queueId, offset);
     this.#changed();
+    this.#onReset?.(group, topic, queueId, this.#dataVersion);
   }
 
   /** The offset of a reset that no client has been told yet. */
@@ -191,6 +210,55 @@ export class ConsumerOffsets {
     }
     if (count > 0) this.#changed();
     return count;
+  }
+
+  /**
+   * Of a slave: takes the master's table and version in place of its own, but keeps what was committed here if it
+   * is further.
+   * @returns what was kept: the master should have it too, which `handedOver` then tells
+   */
+  adopt(table: readonly CommittedOffset[], version: DataVersion): CommittedOffset[] {
+    const masters = new OffsetTable();
+    for (const { group, topic, queueId, offset } of table) masters.set(group, topic, queueId, offset);
+    const kept: CommittedOffset[] = [];
+    for (const own of listOf(this.#own ?? new OffsetTable())) {
+      const { group, topic, queueId, offset } = own;
+      if (offset <= masters.get(group, topic, queueId)) this.#own!.remove(group, topic, queueId);
+      else kept.push(own);
+    }
+    if (kept.length === 0 && version.equals(this.#dataVersion) && this.#committed.equals(masters)) return [];
+    for (const { group, topic, queueId, offset } of kept) masters.set(group, topic, queueId, offset);
+    this.#committed = masters;
+    this.#dataVersion = version;
+    this.#isChanged = true;
+    return kept;
+  }
+
+  /** Of a slave: the master has this offset. */
+  handedOver({ group, topic, queueId, offset }: CommittedOffset): void {
+    if (this.#own?.get(group, topic, queueId) === offset) this.#own.remove(group, topic, queueId);
+  }
+
+  /**
+   * Of a master that was away: takes what groups have committed at a slave meanwhile, where it is further.
+   * @param isWanted false leaves a position as it is
+   * @returns how many positions have moved
+   */
+  takeFurther(table: readonly CommittedOffset[], isWanted: (offset: CommittedOffset) => boolean): number {
+    let count = 0;
+    for (const item of table) {
+      const { group, topic, queueId, offset } = item;
+      if (offset <= this.#committed.get(group, topic, queueId) || !isWanted(item)) continue;
+      this.#committed.set(group, topic, queueId, offset);
+      count++;
+    }
+    if (count > 0) this.#changed();
+    return count;
+  }
+
+  /** Whether no group has committed anything. */
+  get isEmpty(): boolean {
+    return this.#committed.groups().length === 0;
   }
 
   /** The answer to GET_ALL_CONSUMER_OFFSET, and what slaves store. A value for `stringifyJson`. */
@@ -278,7 +346,8 @@ export class ConsumerOffsets {
   }
 
   #tables(): readonly OffsetTable[] {
-    return [this.#committed, this.#pulled, this.#resets];
+    const tables = [this.#committed, this.#pulled, this.#resets];
+    return this.#own === undefined ? tables : [...tables, this.#own];
   }
 }
 
@@ -330,11 +399,25 @@ class OffsetTable {
     return [...this.#groups.keys()];
   }
 
+  equals(other: OffsetTable): boolean {
+    const mine = listOf(this);
+    return mine.length === listOf(other).length &&
+      mine.every(({ group, topic, queueId, offset }) => other.get(group, topic, queueId) === offset);
+  }
+
   *entries(): Iterable<[group: string, topic: string, queues: Map<number, number>]> {
     for (const [group, topics] of this.#groups) {
       for (const [topic, queues] of topics) yield [group, topic, queues];
     }
   }
+}
+
+function listOf(table: OffsetTable): CommittedOffset[] {
+  const list: CommittedOffset[] = [];
+  for (const [group, topic, queues] of table.entries()) {
+    for (const [queueId, offset] of queues) list.push({ group, topic, queueId, offset });
+  }
+  return list;
 }
 
 /** @throws MalformedError when something is not an offset: then nothing of the file can be trusted */

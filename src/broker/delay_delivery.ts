@@ -110,6 +110,22 @@ export class DelayDelivery {
     return this.#tableOf(this.#offsets());
   }
 
+  /**
+   * Takes the progress of another broker: a slave, which delivers nothing, its master's.
+   * @throws RemotingError when it can't be written
+   */
+  adopt(progress: ReadonlyMap<number, number>, version: DataVersion): void {
+    const isSame = ({ level, offset }: Level) => offset === (progress.get(level) ?? 0);
+    if (version.equals(this.#dataVersion) && this.#levels.every(isSame)) return;
+    for (const level of this.#levels) level.moveTo(progress.get(level.level) ?? 0);
+    this.#others = [...progress].filter(([level]) => level > this.#levels.length);
+    this.#dataVersion = version;
+    this.#due = undefined;
+    const offsets = this.#offsets();
+    this.#options.file.write(this.#tableOf(offsets));
+    this.#persisted = offsets.join();
+  }
+
   /** Writes the progress of the last call if its copies are flushed by now, and that of this one. */
   persist(): void {
     this.#writeDue();
@@ -192,6 +208,10 @@ class Level {
     this.#isStopped = true;
   }
 
+  moveTo(offset: number): void {
+    this.offset = this.#nextOffset = offset;
+  }
+
   /** Delivers what is due; what fails is tried again with the next call. */
   deliverDue(): void {
     if (this.#isStopped) return;
@@ -272,7 +292,8 @@ class Level {
   }
 }
 
-function levelOffsets(object: JsonObject): Map<number, number> {
+/** The offsets of `delayOffset.json` and of the answer to GET_ALL_DELAY_OFFSET, by level. */
+export function levelOffsets(object: JsonObject): Map<number, number> {
   const offsets = Object.entries(asObject(object.offsetTable));
   return new Map(offsets.map(([level, offset]) => [Number(level), asInteger(offset, 0)]));
 }

@@ -170,6 +170,33 @@ export class Groups {
     );
   }
 
+  /**
+   * Takes the table of another broker, with its version, in place of this one: a slave its master's. Built-in
+   * groups that the other one lacks stay.
+   * @throws RemotingError when the table can't be written
+   */
+  adopt(table: GroupTable): void {
+    if (table.dataVersion.equals(this.#dataVersion)) return;
+    const before = { groups: new Map(this.#groups), forbidden: new Map(this.#forbidden) };
+    const set = (groups: ReadonlyMap<string, GroupConfig>, forbidden: GroupTable["forbidden"]) => {
+      this.#groups.clear();
+      for (const [name, config] of groups) this.#groups.set(name, config);
+      this.#forbidden.clear();
+      for (const [name, topics] of forbidden) this.#forbidden.set(name, new Map(topics));
+    };
+    const builtIn = BUILT_IN_GROUPS.map((name) => [name, before.groups.get(name)!] as const);
+    this.#change(
+      () => set(new Map([...builtIn, ...table.groups]), table.forbidden),
+      () => set(before.groups, before.forbidden),
+      table.dataVersion,
+    );
+  }
+
+  /** Whether every broker has the group. */
+  static isBuiltIn(group: string): boolean {
+    return (BUILT_IN_GROUPS as readonly string[]).includes(group);
+  }
+
   /** Writes what is not written yet. @throws RemotingError when it can't be written */
   flush(): void {
     this.#file.flush();
@@ -195,10 +222,10 @@ export class Groups {
     return config;
   }
 
-  #change(apply: () => void, undo: () => void): void {
+  #change(apply: () => void, undo: () => void, version?: DataVersion): void {
     const before = this.#dataVersion;
     apply();
-    this.#dataVersion = before.next(this.#options.clock.nowMs());
+    this.#dataVersion = version ?? before.next(this.#options.clock.nowMs());
     try {
       this.#file.write(groupTableToJson(this.table));
     } catch (error) {

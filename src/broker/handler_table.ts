@@ -34,7 +34,9 @@ import type { PullHold } from "./hold.ts";
 import type { PutTimes } from "./put_times.ts";
 import type { QueueLocks } from "./queue_locks.ts";
 import type { RateSampler } from "./rates.ts";
+import type { ReadRules } from "./read_rules.ts";
 import { runtimeInfo } from "./runtime_info.ts";
+import { onSlave } from "./slave/slave_requests.ts";
 import type { Statistics } from "./statistics.ts";
 import { Subscription } from "./subscription.ts";
 import type { Topics } from "./topics.ts";
@@ -50,6 +52,7 @@ export interface BrokerParts {
   locks: QueueLocks;
   durability: Durability;
   hold: PullHold;
+  rules: ReadRules;
   delay: DelayDelivery;
   statistics: Statistics;
   rates: RateSampler;
@@ -68,12 +71,13 @@ export interface BrokerParts {
 }
 
 export function handlerTable(parts: BrokerParts): HandlerTable {
-  return new Map<number, Handler>([
+  const handlers = new Map<number, Handler>([
     ...messageHandlers(parts),
     ...consumerHandlers(parts),
     ...adminHandlers(parts),
     ...notBuiltHandlers(),
   ]);
+  return parts.settings().brokerRole === "SLAVE" ? onSlave(handlers) : handlers;
 }
 
 /** Messages in and out. */
@@ -91,7 +95,7 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
     ...timedReads(
       parts,
       pullHandlers({
-        ...{ store, topics, groups, offsets, hold, statistics, clock, settings },
+        ...{ store, topics, groups, offsets, hold, rules: parts.rules, statistics, clock, settings },
         online: (group) => clients.consumerGroup(group),
         parseSubscription: Subscription.parse,
       }),

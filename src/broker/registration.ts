@@ -11,13 +11,15 @@ import {
   brokerIdentityRequest,
   queryDataVersionResponse,
   registerBrokerRequest,
+  type RegisterBrokerResponse,
+  registerBrokerResponse,
 } from "../protocol/headers/register_broker.ts";
 import { MalformedError } from "../protocol/header.ts";
 import { encodeJson, parseJsonObject } from "../protocol/java_json.ts";
 import { RequestCode } from "../protocol/request_code.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import type { Command } from "../remoting/command.ts";
-import type { Connection } from "../remoting/connection.ts";
+import { type Connection, formatAddress } from "../remoting/connection.ts";
 import { RemotingIoError } from "../remoting/remoting_error.ts";
 import { NameServerLink, type NameServerTalk } from "./name_server_link.ts";
 
@@ -49,6 +51,8 @@ export interface RegistrationOptions {
   connect: (address: string) => Promise<Connection>;
   /** A name server names topics of ours that must be written in order. */
   onOrderTopics?: (topics: readonly string[]) => void;
+  /** What a name server has answered to a registration: to a slave, where its master is. */
+  onAnswer?: (nameServer: string, answer: RegisterBrokerResponse) => void;
 }
 
 const UNREGISTER_TIMEOUT_MS = 3000;
@@ -219,6 +223,7 @@ export class Registration {
     }, this.#options.registerTimeoutMs);
     if (answer.code !== ResponseCode.SUCCESS) return refusalOf(answer);
     this.#takeOrderTopics(answer.body);
+    this.#options.onAnswer?.(formatAddress(connection.remote), registerBrokerResponse.decode(answer.fields));
     return undefined;
   }
 

@@ -222,6 +222,34 @@ export class Topics {
     this.#put(changed, true);
   }
 
+  /**
+   * Takes the table of another broker, with its version, in place of this one: a slave its master's. System topics
+   * that the other one lacks stay.
+   * @returns the topics that are gone
+   * @throws RemotingError when the table can't be written
+   */
+  adopt(table: ReadonlyMap<string, TopicConfig>, version: DataVersion): string[] {
+    if (version.equals(this.#dataVersion)) return [];
+    const before = new Map(this.#table);
+    const gone = [...before.keys()].filter((topic) => !table.has(topic) && !this.isSystemTopic(topic));
+    const changed = [...table.values()].filter((config) => {
+      const current = before.get(config.topicName);
+      return current === undefined || !isSame(current, config);
+    });
+    const apply = () => {
+      for (const topic of gone) this.#table.delete(topic);
+      for (const config of changed) this.#table.set(config.topicName, config);
+    };
+    const undo = () => {
+      this.#table.clear();
+      for (const [topic, config] of before) this.#table.set(topic, config);
+    };
+    this.#change(apply, undo, false, version);
+    if (gone.length > 0) logger.info("topics that the master no longer has: {gone}", { gone });
+    if (changed.length > 0 || gone.length > 0) this.#tell(changed);
+    return gone;
+  }
+
   /** A new version of the same table: for changes that concern all topics, such as the broker's permission. */
   touch(): void {
     this.#change(() => {}, () => {});
@@ -281,10 +309,10 @@ export class Topics {
     this.#tell(configs);
   }
 
-  #change(apply: () => void, undo: () => void, soon = false): void {
+  #change(apply: () => void, undo: () => void, soon = false, version?: DataVersion): void {
     const before = this.#dataVersion;
     apply();
-    this.#dataVersion = before.next(this.#clock.nowMs());
+    this.#dataVersion = version ?? before.next(this.#clock.nowMs());
     if (soon) {
       this.#file.writeSoon(() => this.#toJson());
       return;

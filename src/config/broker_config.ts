@@ -19,7 +19,7 @@ import {
 } from "./keys/delivery.ts";
 import { flushArea, flushKeys } from "./keys/flushing.ts";
 import { formerArea, formerKeys } from "./keys/former.ts";
-import { identityArea, identityKeys } from "./keys/identity.ts";
+import { identityArea, identityKeys, roleContradiction } from "./keys/identity.ts";
 import { nameServerFileKeys, nameServerKeys, nameServerLookupKeys } from "./keys/name_server.ts";
 import { networkArea, networkKeys, portAbove } from "./keys/network.ts";
 import { observationArea, observationKeys } from "./keys/observation.ts";
@@ -124,6 +124,7 @@ const brokerRole: Role<typeof brokerKeys> = {
       !Object.hasOwn(brokerKeys, name)
     ),
   },
+  contradiction: roleContradiction,
 };
 
 /** Never changed over the network, whatever `configBlackList` says. */
@@ -181,7 +182,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     clusterName: values.brokerClusterName,
     brokerName: values.brokerName,
     brokerId: values.brokerId,
-    brokerRole: "ASYNC_MASTER",
+    brokerRole: values.brokerRole,
     regionId: values.regionId,
     traceOn: values.traceOn,
 
@@ -216,6 +217,9 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     maxMessageBytes: values.maxMessageSize,
     longPolling: values.longPollingEnable,
     shortPollingMs: values.shortPollingTimeMills,
+    slaveReads: values.slaveReadEnable,
+    slaveChecksOffsets: values.offsetCheckInSlave,
+    inMemoryPercent: values.accessMessageInMemoryMaxRatio,
     litePull: values.litePullMessageEnable,
     rejectPullConsumers: values.rejectPullConsumerEnable,
     propertyFilter: values.enablePropertyFilter,

@@ -23,10 +23,10 @@ export interface BrokerIdentitySettings {
   readonly clusterName: string;
   /** `brokerName` */
   readonly brokerName: string;
-  /** `brokerId`; 0 is the master, and the only one there is today. */
+  /** `brokerId`; 0 is the master. */
   readonly brokerId: number;
-  /** `brokerRole`; the roles that replicate are refused at start. */
-  readonly brokerRole: "ASYNC_MASTER";
+  /** `brokerRole` */
+  readonly brokerRole: "ASYNC_MASTER" | "SYNC_MASTER" | "SLAVE";
   /** `regionId`, stamped on stored messages and on answers. */
   readonly regionId: string;
   /** `traceOn`: answers tell clients that they may trace. */
@@ -103,6 +103,12 @@ export interface DeliverySettings {
   readonly longPolling: boolean;
   /** `shortPollingTimeMills`: how long it is held otherwise. */
   readonly shortPollingMs: number;
+  /** `slaveReadEnable`: consumers far behind are sent to a slave, which serves them while its master is there. */
+  readonly slaveReads: boolean;
+  /** `offsetCheckInSlave`: a slave corrects offsets outside its queues. */
+  readonly slaveChecksOffsets: boolean;
+  /** `accessMessageInMemoryMaxRatio`: of the machine's memory, the part in which the log's end is taken to be. */
+  readonly inMemoryPercent: number;
   /** `litePullMessageEnable`: LITE_PULL_MESSAGE is served. */
   readonly litePull: boolean;
   /** `rejectPullConsumerEnable`: consumers that pull by themselves are refused. */

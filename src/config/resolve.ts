@@ -26,6 +26,8 @@ export interface Role<K extends KeyTable> {
   readonly keys: K;
   /** Keys of the other role, to recognise a mix-up. */
   readonly foreign: { readonly title: string; readonly names: readonly string[] };
+  /** What values that are good by themselves can't mean together; undefined: they can. */
+  contradiction?(values: ValuesOf<K>): { key: string; reason: string } | undefined;
 }
 
 export interface Resolved<K extends KeyTable> {
@@ -49,7 +51,7 @@ export function resolve<K extends KeyTable>(
 ): Resolved<K> {
   const given = winners(sources);
   const texts = textsOf(role.keys, given, machine);
-  const { values, problems } = checkedValues(role.keys, texts, given);
+  const { values, problems } = checkedValues(role, texts, given);
   if (problems.length > 0) throw new ConfigError(problems);
 
   const unknown = [...given.keys()].filter((name) => !Object.hasOwn(role.keys, name));
@@ -113,8 +115,8 @@ function defaultText(
   return typeof key?.fallback === "object" ? key.fallback.of(machine, textOf) : key?.fallback;
 }
 
-function checkedValues(
-  keys: KeyTable,
+function checkedValues<K extends KeyTable>(
+  { keys, contradiction }: Role<K>,
   texts: ReadonlyMap<string, string>,
   given: ReadonlyMap<string, Given>,
 ) {
@@ -133,6 +135,8 @@ function checkedValues(
     const reason = refuse(values[name]);
     if (reason !== undefined) complain(name, `is refused: ${reason}`);
   }
+  const contradicted = problems.length > 0 ? undefined : contradiction?.(values as ValuesOf<K>);
+  if (contradicted !== undefined) complain(contradicted.key, `is refused: ${contradicted.reason}`);
   return { values, problems: problems.sort((a, b) => position(a) - position(b)) };
 }
 

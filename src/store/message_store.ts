@@ -262,6 +262,11 @@ export class MessageStore {
     return this.#dispatcher.dispatchedOffset;
   }
 
+  /** Where the last message that is in its queue begins; -1 without any. */
+  get lastRecordOffset(): number {
+    return this.#dispatcher.lastRecordOffset;
+  }
+
   /** Calls `listener` after each growth of *written* or *flushed*, when consumers can see what is new. */
   onWatermark(listener: () => void): void {
     this.#watermarkListeners.push(listener);

@@ -138,7 +138,7 @@ test("namesrv -p prints a name server's keys, and -n is accepted", async () => {
 });
 
 test("a bad configuration ends with status 1 and all its problems, before the store is touched", async () => {
-  const path = file("bad.conf", "brokerRole=SLAVE\nbrokerId=1\nfileReservedTime=x\n");
+  const path = file("bad.conf", "enableDLegerCommitLog=true\nbrokerId=-1\nfileReservedTime=x\n");
   const { status, out, err } = await rmq(["broker", "-c", path, ...ownStore("bad")]);
   assert.deepEqual([status, out], [1, ""]);
   assert.deepEqual(err.split("\n").map((line) => line.slice(0, path.length + 2)), [

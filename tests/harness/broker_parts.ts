@@ -15,6 +15,7 @@ import { sendHandlers } from "../../src/broker/handlers/send.ts";
 import { sendBackHandlers } from "../../src/broker/handlers/send_back.ts";
 import { PullHold } from "../../src/broker/hold.ts";
 import { JsonFile } from "../../src/broker/json_file.ts";
+import { ReadRules } from "../../src/broker/read_rules.ts";
 import { QueueLocks } from "../../src/broker/queue_locks.ts";
 import { Statistics } from "../../src/broker/statistics.ts";
 import { Subscription } from "../../src/broker/subscription.ts";
@@ -43,6 +44,10 @@ export interface BrokerPartsOptions {
   pairs?: readonly string[];
   files?: MemoryFiles;
   clock?: ManualClock;
+  /** It copies another one's log: reads go by the rules of a slave. */
+  isSlave?: boolean;
+  /** So much of the log's end counts as being in memory. */
+  inMemoryBytes?: number;
 }
 
 /** What a test says of a message that it sends; the rest is as a Java client of today would send it. */
@@ -93,12 +98,15 @@ export class BrokerParts {
   readonly locks: QueueLocks;
   readonly durability: Durability;
   readonly hold: PullHold;
+  readonly rules: ReadRules;
   readonly delay: DelayDelivery;
   readonly statistics: Statistics;
   readonly dispatch: Dispatch;
   readonly connection = new MemoryConnection();
   /** What handlers are told now; a test may replace it. */
   settings: BrokerSettings;
+  /** Of a slave: whether its master is there; a test may replace it. */
+  masterServes = () => false;
   /** Resolves when name servers know the topics; a test may replace it. */
   published: () => Promise<void> = () => Promise.resolve();
 
@@ -122,12 +130,18 @@ export class BrokerParts {
       files,
       clock,
       maxOpenFiles: 64,
-      inMemoryBytes: 1 << 30,
+      inMemoryBytes: options.inMemoryBytes ?? 1 << 30,
     });
-    return new BrokerParts(files, clock, settings, store);
+    return new BrokerParts(files, clock, settings, store, options.isSlave ?? false);
   }
 
-  private constructor(files: MemoryFiles, clock: ManualClock, settings: BrokerSettings, store: MessageStore) {
+  private constructor(
+    files: MemoryFiles,
+    clock: ManualClock,
+    settings: BrokerSettings,
+    store: MessageStore,
+    isSlave: boolean,
+  ) {
     this.files = files;
     this.clock = clock;
     this.settings = settings;
@@ -144,6 +158,12 @@ export class BrokerParts {
     this.locks = new QueueLocks({ clock });
     const durability = this.durability = new Durability({ ...settings, store, clock });
     const hold = this.hold = new PullHold(store, clock);
+    const rules = this.rules = new ReadRules({
+      isSlave,
+      masterServes: () => this.masterServes(),
+      isHot: (topic, queueId, queueOffset) => store.isHot(topic, queueId, queueOffset),
+      settings: now,
+    });
     const isSystemTopic = (topic: string) => topics.isSystemTopic(topic);
     const statistics = this.statistics = new Statistics({ clock, isSystemTopic });
     this.delay = new DelayDelivery({
@@ -165,7 +185,7 @@ export class BrokerParts {
         ...sendHandlers({ ...sends, hasLocks, clock, clusterName, published: () => this.published() }),
         ...sendBackHandlers(sends),
         ...pullHandlers({
-          ...{ store, topics, groups, offsets, hold, statistics, clock, settings: now },
+          ...{ store, topics, groups, offsets, hold, rules, statistics, clock, settings: now },
           online: (group) => clients.consumerGroup(group),
           parseSubscription: Subscription.parse,
         }),

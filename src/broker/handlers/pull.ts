@@ -13,6 +13,7 @@ import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { GetLimits, GetResult, GetStatus, MessageFilter } from "../../store/types.ts";
 import type { HeldPull } from "../hold.ts";
+import type { ReadRules } from "../read_rules.ts";
 import { requireServedExpression, type Subscription } from "../subscription.ts";
 import { SYSTEM_GROUP_PREFIX } from "../topic_name.ts";
 
@@ -54,6 +55,8 @@ export interface PullOptions {
     takeReset(group: string, topic: string, queueId: number): number | undefined;
   };
   hold: { hold(pull: HeldPull): void; readonly count: number };
+  /** Whether this broker is read now, and who is asked next. */
+  rules: Pick<ReadRules, "requireReadable" | "suggestedBroker" | "leavesOffset">;
   statistics: {
     onDelivered(topic: string, group: string, messageCount: number, byteCount: number): void;
     onGetMiss(): void;
@@ -73,7 +76,6 @@ export interface PullSettings {
 }
 
 const READ = 4;
-const MASTER_ID = 0;
 /** A client that asks to be held for longer is answered earlier; its own time-out comes long before. */
 const MAX_SUSPEND_MS = 120_000;
 /**
@@ -81,6 +83,8 @@ const MAX_SUSPEND_MS = 120_000;
  * all connections: they cost memory (some 700 bytes each), and clients ask for them.
  */
 const MAX_FREE_PULLS = 200_000;
+/** A slave that lacks what is asked for is asked again after so long, and not at once. */
+const LACKING_PAUSE_MS = 1000;
 /** No answer holds more messages, whatever a client asks for: the queue's entries are read for so many. */
 const MAX_MESSAGES = 10_000;
 
@@ -152,6 +156,7 @@ class Pull implements HeldPull {
   /** Answers the request, or has it held. */
   serve(): void {
     try {
+      this.#options.rules.requireReadable();
       const config = this.#checkTarget();
       this.#filter = this.#subscription().filter;
       const { consumerGroup, topic, queueId, queueOffset, maxMsgNums } = this.#header;
@@ -281,6 +286,7 @@ class Pull implements HeldPull {
       this.#header.sysFlag &= ~PullSysFlag.COMMIT_OFFSET;
       offsets.commit(consumerGroup, topic, queueId, commitOffset);
     }
+    if (this.#options.rules.leavesOffset(result.status)) return this.#answerLacking(config, result);
     const code = codeOf(result.status, queueOffset);
     if (code === ResponseCode.PULL_NOT_FOUND && this.#mayBeHeld && this.#hold()) return;
     offsets.notePulled(consumerGroup, topic, queueId, result.nextBeginOffset);
@@ -292,6 +298,22 @@ class Pull implements HeldPull {
     const response = this.#response(code, config, result.status, result);
     if (result.records.length > 0) response.body = result.records;
     this.request.respond(response);
+  }
+
+  /** Of a slave: what is asked for is not here (yet). The pull waits for it, and is then repeated as it was. */
+  #answerLacking(config: TopicConfig, result: GetResult): void {
+    const { queueOffset } = this.#header;
+    const isBeyond = queueOffset >= result.maxOffset;
+    const mayWait = this.#mayBeHeld;
+    if (mayWait && isBeyond && this.#hold()) return;
+    this.#options.statistics.onGetMiss();
+    const isAtEnd = codeOf(result.status, queueOffset) === ResponseCode.PULL_NOT_FOUND;
+    const code = isAtEnd ? ResponseCode.PULL_NOT_FOUND : ResponseCode.PULL_RETRY_IMMEDIATELY;
+    const place = { ...result, nextBeginOffset: queueOffset };
+    const respond = () => this.request.respond(this.#response(code, config, result.status, place));
+    if (!mayWait || isBeyond) return respond();
+    this.request.release();
+    this.#options.clock.after(LACKING_PAUSE_MS, respond);
   }
 
   #answerReset(config: TopicConfig, offset: number): void {
@@ -325,16 +347,20 @@ class Pull implements HeldPull {
     status: string,
     place: { nextBeginOffset: number; minOffset: number; maxOffset: number },
   ): Response {
+    const { consumerGroup, topic, queueId } = this.#header;
+    const group = this.#options.groups.find(consumerGroup);
+    const isInside = status === "FOUND" || status === "NO_MATCHED_MESSAGE";
+    const lastOffset = isInside ? place.nextBeginOffset - 1 : -1;
     return {
       code,
       remark: status,
       fields: pullResponse.encode({
-        suggestWhichBrokerId: MASTER_ID,
+        suggestWhichBrokerId: this.#options.rules.suggestedBroker(group, topic, queueId, lastOffset),
         nextBeginOffset: place.nextBeginOffset,
         minOffset: place.minOffset,
         maxOffset: place.maxOffset,
         topicSysFlag: config.topicSysFlag,
-        groupSysFlag: this.#options.groups.find(this.#header.consumerGroup)?.groupSysFlag,
+        groupSysFlag: group?.groupSysFlag,
         forbiddenType: undefined,
       }),
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
-import { bytes, count, flag, int, long, ms, name } from "../kinds.ts";
+import { bytes, count, flag, int, long, ms, name, percent } from "../kinds.ts";
 
 export const sendKeys = {
   maxMessageSize: acts(bytes(1), 4194304, "Longest message body that is taken.", { live: true }),
@@ -33,8 +33,8 @@ export const pullKeys = {
   maxTransferCountOnMessageInDisk: acts(count(1), 8, "Messages that one pull of older messages gives.", {
     important: true,
   }),
-  accessMessageInMemoryMaxRatio: notYet(
-    int("percent"),
+  accessMessageInMemoryMaxRatio: acts(
+    percent(),
     40,
     "Messages within so much of the machine's memory from the log's end count as recent.",
     { important: true },
@@ -52,8 +52,18 @@ export const pullKeys = {
   pullBatchMaxMessageCount: notYet(count(1), 160, "Longest batch of a read from inside the process."),
   maxFilterMessageSize: notYet(bytes(), 16000, "Queue bytes that one filtered read looks through."),
   transferMsgByHeap: notYet(flag(), true, "Copy messages to the heap instead of sending file regions."),
-  slaveReadEnable: notYet(flag(), false, "Advise consumers to read old messages from a slave."),
-  offsetCheckInSlave: notYet(flag(), false, "A slave checks offsets that clients ask for as a master does."),
+  slaveReadEnable: acts(
+    flag(),
+    false,
+    "A master sends consumers that read old messages to a slave, and a slave serves them while its master is there.",
+    { live: true },
+  ),
+  offsetCheckInSlave: acts(
+    flag(),
+    false,
+    "A slave corrects offsets outside its queues as a master does; otherwise the consumer asks again.",
+    { live: true },
+  ),
   diskFallRecorded: notYet(flag(), true, "Count how far consumers are behind on disk."),
   disableConsumeIfConsumerReadSlowly: notYet(flag(), false, "Stop a group that is too far behind."),
   consumerFallbehindThreshold: notYet(long("bytes"), 17179869184, "How far behind is too far."),

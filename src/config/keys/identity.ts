@@ -16,14 +16,12 @@ export const identityKeys = {
   ),
   brokerId: acts(long("id"), 0, "0 is the master of a brokerName; slaves have higher numbers.", {
     important: true,
-    refuse: (id) => (id === 0 ? undefined : `only slaves have an id above 0, and ${NO_REPLICATION}`),
   }),
-  brokerRole: fixed(
+  brokerRole: acts(
     oneOf("ASYNC_MASTER", "SYNC_MASTER", "SLAVE"),
     "ASYNC_MASTER",
-    "Whether the broker takes messages, and whether a send waits for slaves.",
-    NO_REPLICATION,
-    { important: true },
+    "A master takes messages, and SYNC_MASTER answers when a slave has them; a slave copies its master.",
+    { important: true, refuse: (role) => role === "ASYNC_MASTER" ? undefined : NO_REPLICATION },
   ),
   regionId: acts(
     text(),
@@ -77,6 +75,19 @@ export const identityKeys = {
   isInBrokerContainer: notYet(flag(), false, "Shown to tools: whether a broker container runs this broker."),
   isBrokerContainer: notYet(flag(), false, "Shown to tools: whether this is a broker container."),
 } satisfies KeyTable;
+
+/** What the two keys that make a slave say together. */
+export function roleContradiction(
+  { brokerRole, brokerId }: { brokerRole: string; brokerId: number },
+): { key: "brokerRole" | "brokerId"; reason: string } | undefined {
+  if (brokerRole === "SLAVE" && brokerId === 0) {
+    return { key: "brokerRole", reason: "a slave needs a brokerId above 0, 1 for the first one" };
+  }
+  if (brokerRole !== "SLAVE" && brokerId !== 0) {
+    return { key: "brokerId", reason: `only slaves have an id above 0, and brokerRole is ${brokerRole}` };
+  }
+  return undefined;
+}
 
 export const identityArea: Area = {
   title: "Who the broker is",

@@ -383,9 +383,9 @@ describe("a held pull", () => {
 
   test("holds them up where very many pulls wait, so that memory has an end", async () => {
     const held: unknown[] = [];
-    const { store, topics, groups, offsets, statistics, clock } = broker;
+    const { store, topics, groups, offsets, rules, statistics, clock } = broker;
     const handlers = pullHandlers({
-      ...{ store, topics, groups, offsets, statistics, clock },
+      ...{ store, topics, groups, offsets, rules, statistics, clock },
       hold: { count: 200_000, hold: (pull) => held.push(pull) },
       online: () => undefined,
       parseSubscription: Subscription.parse,
