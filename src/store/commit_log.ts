@@ -76,6 +76,15 @@ export class CommitLog {
     return this.#segments.fileBytes - BLANK_BYTES;
   }
 
+  /** Whether nothing is in it, so that it may begin anywhere. */
+  get isEmpty(): boolean {
+    return this.#appendedOffset === this.#segments.minOffset;
+  }
+
+  get hasFiles(): boolean {
+    return !this.#segments.isEmpty;
+  }
+
   /** Start of the file after the one that holds `offset`. */
   nextFileOffset(offset: number): number {
     return this.#segments.startOf(offset) + this.#segments.fileBytes;
@@ -105,6 +114,31 @@ export class CommitLog {
     chunk.endOffset += bytes;
     this.#appendedOffset = chunk.nextOffset = chunk.endOffset;
     return physicalOffset;
+  }
+
+  /** Lets an empty log begin at the start of any file: a copy may begin behind what its master has deleted. */
+  startAt(offset: number): void {
+    if (!this.isEmpty) throw new Error("the log has begun already");
+    if (offset !== this.#segments.startOf(offset)) throw new Error(`no file of the log starts at ${offset}`);
+    this.#segments.restartAt(offset);
+    this.#chunks.length = this.#chunkBytes = 0;
+    this.#appendedOffset = this.#writtenOffset = this.#flushedOffset = offset;
+  }
+
+  /**
+   * Appends whole records as they are. They lie within one file; with `isFiller` they are what fills its end, and
+   * the log goes on in the next one.
+   * @throws what creating the next file throws; then nothing was appended
+   */
+  appendRaw(source: Buffer, from: number, to: number, isFiller = false): void {
+    if (this.#appendedOffset === this.#segments.endOffset) this.#segments.add(this.#appendedOffset);
+    const nextOffset = this.#appendedOffset + to - from;
+    // Files read as zeros where nothing was written.
+    const end = isFiller ? Math.min(to, Math.max(from + BLANK_BYTES, lastNonZero(source, from, to) + 1)) : to;
+    const chunk = this.#chunkFor(end - from);
+    source.copy(chunk.buffer, this.#appendedOffset - chunk.startOffset, from, end);
+    chunk.endOffset += end - from;
+    this.#appendedOffset = chunk.nextOffset = nextOffset;
   }
 
   /**
@@ -177,6 +211,31 @@ export class CommitLog {
   async readFilesAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
     if (offset + bytes > this.#writtenOffset || offset < this.#segments.minOffset) return false;
     return await this.#segments.readAsync(target.subarray(at, at + bytes), offset) === bytes;
+  }
+
+  /**
+   * Copies up to `bytes` written bytes of one file into `target`, as far as they lie together in memory or in the
+   * file. @returns how many; 0 where the log does not have them @throws what the disk says
+   */
+  readRaw(target: Buffer, at: number, offset: number, bytes: number): number {
+    const count = this.#writtenBytes(offset, bytes);
+    if (count <= 0) return 0;
+    const chunk = this.#chunkAt(offset);
+    if (chunk === undefined) return this.#segments.read(target.subarray(at, at + count), offset);
+    const end = Math.min(offset + count, chunk.endOffset);
+    return chunk.buffer.copy(target, at, offset - chunk.startOffset, end - chunk.startOffset);
+  }
+
+  /** The same from the file, without blocking. */
+  async readRawAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<number> {
+    const count = this.#writtenBytes(offset, bytes);
+    return count <= 0 ? 0 : await this.#segments.readAsync(target.subarray(at, at + count), offset);
+  }
+
+  /** How many of `bytes` bytes from `offset` on are written and in the same file. */
+  #writtenBytes(offset: number, bytes: number): number {
+    if (offset < this.#segments.minOffset) return 0;
+    return Math.min(bytes, this.#writtenOffset - offset, this.nextFileOffset(offset) - offset);
   }
 
   /** The file that holds an offset, for a message to the operator. */
@@ -257,4 +316,11 @@ export class CommitLog {
     }
     return undefined;
   }
+}
+
+/** Where the last byte stands that is not zero; -1 without any. */
+function lastNonZero(bytes: Buffer, from: number, to: number): number {
+  let at = to - 1;
+  while (at >= from && bytes[at] === 0) at--;
+  return at < from ? -1 : at;
 }

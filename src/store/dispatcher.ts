@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getLogger } from "@logtape/logtape";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import { enqueue } from "./enqueue.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
 /** A record on its way from the log into queue and index. */
 export interface DispatchEntry {
-  queue: ConsumeQueue;
+  topic: string;
+  /** Undefined: no consumer is shown this record. */
+  queue: ConsumeQueue | undefined;
   queueOffset: number;
   physicalOffset: number;
   bytes: number;
@@ -83,6 +86,11 @@ export class Dispatcher {
     return this.#dispatchedTimestampMs;
   }
 
+  /** The log, empty until now, begins at an offset. */
+  startAt(offset: number): void {
+    this.#dispatchedOffset = offset;
+  }
+
   onArrival(listener: ArrivalListener): void {
     this.#listeners.push(listener);
   }
@@ -104,10 +112,9 @@ export class Dispatcher {
       try {
         this.#dispatch(entry);
       } catch (error) {
-        const { topic, queueId } = entry.queue;
         logger.error("{topic}, queue {queueId}: message {queueOffset} could not be passed on: {error}", {
-          topic,
-          queueId,
+          topic: entry.topic,
+          queueId: entry.queue?.queueId,
           queueOffset: entry.queueOffset,
           error,
         });
@@ -129,19 +136,23 @@ export class Dispatcher {
     for (let last = this.#entries.length - 1; last >= this.#head; last--) {
       const entry = this.#entries[last];
       if (entry.physicalOffset < physicalOffset) break;
-      entry.queue.nextOffset = entry.queueOffset;
+      if (entry.queue !== undefined) entry.queue.nextOffset = entry.queueOffset;
       this.#entries.length = last;
     }
   }
 
   #dispatch(entry: DispatchEntry): void {
-    const { queue, queueOffset, tagsCode, storeTimestampMs } = entry;
-    queue.put(queueOffset, entry.physicalOffset, entry.bytes, tagsCode);
-    this.#dirty.add(queue);
-    this.#index?.put(queue.topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);
+    const { topic, queue, queueOffset, tagsCode, storeTimestampMs } = entry;
+    let isShown = false;
+    if (queue !== undefined) {
+      isShown = enqueue(queue, queueOffset, entry.physicalOffset, entry.bytes, tagsCode);
+      this.#dirty.add(queue);
+    }
+    this.#index?.put(topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);
     this.#dispatchedTimestampMs = storeTimestampMs;
+    if (!isShown) return;
     for (const listener of this.#listeners) {
-      listener(queue.topic, queue.queueId, queueOffset, tagsCode, storeTimestampMs, entry.properties);
+      listener(topic, queue!.queueId, queueOffset, tagsCode, storeTimestampMs, entry.properties);
     }
   }
 }

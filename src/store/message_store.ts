@@ -7,6 +7,7 @@
  * the log up to *flushed* under SYNC flush and up to *written* otherwise, so that nobody goes past a message
  * which a power cut can still remove.
  */
+import type { Buffer } from "node:buffer";
 import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { atEndOfTurn } from "../base/turn.ts";
@@ -29,6 +30,7 @@ import { QueueTable } from "./queue_table.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import { recover, type Recovered } from "./recovery.ts";
 import { Refusal, type RefusalNow } from "./refusal.ts";
+import { ReplicaAppender } from "./replica_appender.ts";
 import { SegmentFiles } from "./segment_files.ts";
 import { readSettledPlaces, SettledPlaceFile } from "./settled_place.ts";
 import { StoreDirectory } from "./store_directory.ts";
@@ -40,6 +42,7 @@ import {
   type MessageDraft,
   MessageIllegalError,
   type RefusalReason,
+  ReplicaError,
   StoreCorruptError,
   StoreRefusedError,
 } from "./types.ts";
@@ -98,6 +101,7 @@ export class MessageStore {
   #dispatcher: Dispatcher;
   #flusher: LogFlusher;
   #reader: QueueReader;
+  #replica: ReplicaAppender;
   #cleaner: Cleaner;
   #disk: DiskSpace;
   #placeFile: SettledPlaceFile;
@@ -113,6 +117,7 @@ export class MessageStore {
   #waiting = new Set<() => Promise<void>>();
   /** How it failed last, until it succeeds. */
   #failures = new Map<() => Promise<void>, string>();
+  #writtenListeners: (() => void)[] = [];
   #watermarkListeners: (() => void)[] = [];
   #lossListeners: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
 
@@ -210,6 +215,12 @@ export class MessageStore {
       lastRecordOffset: recovered.lastRecordOffset,
     });
     this.#reader = new QueueReader(this.#log, options);
+    this.#replica = new ReplicaAppender({
+      log: this.#log,
+      queues: this.#queues,
+      dispatcher: this.#dispatcher,
+      delayLevelsMs: options.delayLevelsMs,
+    });
     this.#cleaner = new Cleaner(this.#log, options.clock, options);
     this.#disk = new DiskSpace(files, options);
     this.#flusher = new LogFlusher(
@@ -267,6 +278,11 @@ export class MessageStore {
     return this.#dispatcher.lastRecordOffset;
   }
 
+  /** Calls `listener` as soon as more is written, before consumers are shown it: for those who copy the log. */
+  onWritten(listener: () => void): void {
+    this.#writtenListeners.push(listener);
+  }
+
   /** Calls `listener` after each growth of *written* or *flushed*, when consumers can see what is new. */
   onWatermark(listener: () => void): void {
     this.#watermarkListeners.push(listener);
@@ -303,6 +319,57 @@ export class MessageStore {
     this.#refusal.check();
     const lengths = drafts.map((draft) => this.#measure(draft));
     return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
+  }
+
+  // Replication
+
+  /** Length of each file of the log. */
+  get logFileBytes(): number {
+    return this.#log.fileBytes;
+  }
+
+  /**
+   * Copies up to `bytes` written bytes of one log file into `target`: at once from memory, else by promise.
+   * @returns how many there were; 0 where the log does not have them (any more)
+   * @throws what the disk says
+   */
+  readLog(target: Buffer, at: number, offset: number, bytes: number): number | Promise<number> {
+    return this.#log.isInTail(offset)
+      ? this.#log.readRaw(target, at, offset, bytes)
+      : this.#log.readRawAsync(target, at, offset, bytes);
+  }
+
+  /** Where the next byte of a master's log belongs: the log's end, and what waits there of an unfinished record. */
+  get replicatedOffset(): number {
+    return this.#replica.nextOffset;
+  }
+
+  /**
+   * Takes bytes of a master's log that lie within one file: exactly these, in place of own messages. Whole records
+   * are checked and appended in memory; what is left of an unfinished one waits for its rest, which must come next.
+   * An empty log begins where the first bytes say. `writeReplicated` hands them on.
+   * @throws ReplicaError where they can't stand there, StoreRefusedError; what waited is forgotten then
+   */
+  appendReplicated(physicalOffset: number, bytes: Buffer): void {
+    this.#refusal.check();
+    try {
+      this.#replica.append(physicalOffset, bytes);
+    } catch (error) {
+      this.#replica.dropUnfinished();
+      throw error instanceof ReplicaError ? error : this.#onWriteFailed(error);
+    } finally {
+      this.#lastStoreTimestampMs = Math.max(this.#lastStoreTimestampMs, this.#replica.storeTimestampMs);
+    }
+  }
+
+  /** Hands to the kernel what was appended, at once and not at the end of the turn. */
+  writeReplicated(): void {
+    if (this.#log.appendedOffset > this.#log.writtenOffset) this.#endTurn();
+  }
+
+  /** Forgets what waits of an unfinished record: its master will send it again. */
+  dropUnfinished(): void {
+    this.#replica.dropUnfinished();
   }
 
   // Reading
@@ -529,6 +596,7 @@ export class MessageStore {
     queue.nextOffset = queueOffset + 1;
     const properties = draft.propertyMap;
     this.#dispatcher.add({
+      topic: draft.topic,
       queue,
       queueOffset,
       physicalOffset,
@@ -570,6 +638,7 @@ export class MessageStore {
     } catch (error) {
       this.#onWriteFailed(error);
     }
+    for (const listener of this.#writtenListeners) tell(listener);
     if (this.#options.flushMode === "SYNC" && this.#log.writtenOffset > this.#log.flushedOffset) {
       this.#flusher.request();
     }
@@ -588,15 +657,8 @@ export class MessageStore {
     this.#tellWatermarks();
   }
 
-  /** A listener that fails must not keep others from what they wait for. */
   #tellWatermarks(): void {
-    for (const listener of this.#watermarkListeners) {
-      try {
-        listener();
-      } catch (error) {
-        logger.error("who waits for the log's watermarks has failed: {error}", { error });
-      }
-    }
+    for (const listener of this.#watermarkListeners) tell(listener);
   }
 
   /** What this turn appended is not stored: take it back, tell who waits, and refuse until there is hope. */
@@ -608,6 +670,7 @@ export class MessageStore {
     const message = isFull ? "the disk of the CommitLog is full" : `the CommitLog can't be written: ${why}`;
     if (this.#refusal.now === undefined) logger.error("{message}", { message });
     const refused = new StoreRefusedError(reason, message, { cause: error });
+    this.#replica.dropUnfinished();
     this.#dispatcher.drop(this.#log.writtenOffset);
     this.#refusal.refuse(reason, message, !isPassing);
     try {
@@ -733,5 +796,14 @@ export class MessageStore {
       queue.deleteExpiredFiles();
     });
     this.#index?.deleteBefore(minOffset);
+  }
+}
+
+/** A listener that fails must not keep others from what they wait for. */
+function tell(listener: () => void): void {
+  try {
+    listener();
+  } catch (error) {
+    logger.error("who waits for the log's watermarks has failed: {error}", { error });
   }
 }

@@ -25,6 +25,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type CleanStop, confirmCleanStop } from "./clean_stop.ts";
 import type { ConsumeQueue, EntryCheck } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
+import { enqueue } from "./enqueue.ts";
 import { recordAt, type ScanEnd, scanLog, wholeRecordBehind } from "./log_scan.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
@@ -37,8 +38,6 @@ const logger = getLogger(["rmq", "store"]);
 
 /** Apache takes away so much from the checkpoint's times before it trusts them with queues. */
 const CHECKPOINT_MARGIN_MS = 3000;
-/** Beyond it, a queue offset was never given: that is years of a million messages a second. */
-const MAX_QUEUE_OFFSET = 2 ** 48;
 /** A store time further in the future than this is not taken for a time. */
 const MAX_AHEAD_MS = 24 * 3_600_000;
 const PROGRESS_INTERVAL_MS = 1000;
@@ -156,7 +155,9 @@ function redispatch(
   if (transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
     const queue = queueOf(options.queues, topic, frame);
-    if (queue !== undefined && !incomplete.has(queue)) enqueue(queue, frame, tagsCode, incomplete);
+    if (queue !== undefined && !incomplete.has(queue)) {
+      enqueue(queue, frame.queueOffset, physicalOffset, frame.totalBytes, tagsCode, incomplete);
+    }
   }
   if (transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const uniqueKey = properties.get(Property.UNIQ_KEY);
@@ -179,42 +180,6 @@ function queueOf(queues: QueueTable, topic: string, frame: RecordFrame): Consume
     });
     return undefined;
   }
-}
-
-/** @param incomplete gets the queue if entries before this one are missing; absent: they are nowhere */
-function enqueue(
-  queue: ConsumeQueue,
-  frame: RecordFrame,
-  tagsCode: number,
-  incomplete?: Set<ConsumeQueue>,
-): void {
-  const { queueOffset, physicalOffset, totalBytes } = frame;
-  if (physicalOffset < queue.lastPhysicalEnd) return;
-  const gap = queueOffset - queue.maxOffset;
-  if (gap !== 0) {
-    // Topics that are deleted and made again begin at 0. What is before the start of a young queue has expired.
-    if (queueOffset === 0) queue.restartAt(0);
-    else if (queueOffset > MAX_QUEUE_OFFSET || gap < 0 || (!queue.isYoung && gap > queue.entriesPerFile)) {
-      return reportOffset(queue, frame, "is left out of its queue");
-    } else if (!queue.isYoung && incomplete !== undefined) return void incomplete.add(queue);
-    else if (!queue.isYoung) reportOffset(queue, frame, "leaves a gap in its queue");
-  }
-  queue.put(queueOffset, physicalOffset, totalBytes, tagsCode);
-}
-
-function reportOffset(queue: ConsumeQueue, frame: RecordFrame, what: string): void {
-  logger.error(
-    "the message at offset {offset} {what} ({topic}, {queueId}): it has queue offset {queueOffset}, the next " +
-      "one is {maxOffset}",
-    {
-      what,
-      offset: frame.physicalOffset,
-      topic: queue.topic,
-      queueId: queue.queueId,
-      queueOffset: frame.queueOffset,
-      maxOffset: queue.maxOffset,
-    },
-  );
 }
 
 /** Queues whose files lack entries that should have been durable are made again of the whole log. */
@@ -241,7 +206,7 @@ function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOff
       const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
       const { storeTimestampMs } = frame;
       const tagsCode = queueTagsCode(topic, parseProperties(text), storeTimestampMs, delayLevelsMs);
-      enqueue(queue, frame, tagsCode);
+      enqueue(queue, frame.queueOffset, frame.physicalOffset, frame.totalBytes, tagsCode);
     });
     startOffset = end.endOffset < endOffset
       ? wholeRecordBehind(log, end.endOffset)?.physicalOffset

@@ -110,6 +110,15 @@ export class SegmentFiles {
     this.#count++;
   }
 
+  /** Removes all files, durably, and creates one that holds `offset`. */
+  restartAt(offset: number): void {
+    const hadFiles = this.#count > 0;
+    while (this.#count > 0) this.#removeLast();
+    // A power cut must not bring them back beside the new one, with a hole between.
+    if (hadFiles) this.#files.syncDirectory(this.directory);
+    this.add(offset);
+  }
+
   /** The file that holds `offset`. Valid until another file is opened. */
   file(offset: number): StoreFile {
     return this.#open.get(this.path(this.startOf(offset)));

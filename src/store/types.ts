@@ -99,6 +99,15 @@ export class MessageIllegalError extends Error {
   override name = "MessageIllegalError";
 }
 
+/** Bytes of another log can't stand where they should in this one; of these bytes nothing was taken from there on. */
+export class ReplicaError extends Error {
+  override name = "ReplicaError";
+
+  constructor(readonly physicalOffset: number, message: string) {
+    super(message);
+  }
+}
+
 /** Files that are not what they should be. The store does not open; nothing was changed. */
 export class StoreCorruptError extends Error {
   override name = "StoreCorruptError";

@@ -48,6 +48,7 @@ function newDerived(index?: { flush(): Promise<void>; lastUpdatePhysicalOffset: 
     const bytes = log.writtenOffset - physicalOffset;
     dispatcher.add({
       ...{
+        topic: queue.topic,
         queue,
         physicalOffset,
         bytes,

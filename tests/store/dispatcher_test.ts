@@ -25,6 +25,7 @@ function newDispatcher(queue = consumeQueue(new MemoryFiles(), 10_000)) {
     for (; count > 0; count--) {
       const queueOffset = queue.nextOffset++;
       dispatcher.add({
+        topic: queue.topic,
         queue,
         queueOffset,
         physicalOffset: queueOffset * SIZE,

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What other rooms use of replication. */
+export { ReplicationMaster, type ReplicationMasterOptions } from "./master.ts";
+export { type MasterToFollow, ReplicationSlave, type ReplicationSlaveOptions } from "./slave.ts";
+export type { FollowerState, MasterProbe, SlavePhase, SlaveState } from "./types.ts";
