@@ -12,6 +12,7 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, realpathSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
+import { setTimeout } from "node:timers";
 import { type Fcntl, loadFcntl } from "./libc.ts";
 
 export interface FileLock {
@@ -22,6 +23,11 @@ export interface FileLock {
 /** Another process has the file. */
 export class FileLockedError extends Error {
   override name = "FileLockedError";
+
+  /** @param isHolderKnown false: the system does not tell which process it is */
+  constructor(message: string, readonly isHolderKnown: boolean) {
+    super(message);
+  }
 }
 
 /** `struct flock` and the commands, as the C headers of the platform have them; 64-bit systems only. */
@@ -65,6 +71,13 @@ const MACOS: Abi = {
   setLockOfOpenFile: undefined,
 };
 
+/**
+ * A killed process may be held up by a sync of the device: then it has let go of its number, but not of the lock.
+ * So a lock of which nobody knows the holder is tried again for so long.
+ */
+const WAIT_FOR_DYING_MS = 10_000;
+const RETRY_MS = 20;
+
 const JAVA_BYTE = 0;
 const PID_BYTE = 1;
 
@@ -75,14 +88,14 @@ const held = new Set<string>();
  * Locks a store's file `lock`, which is made if need be, until `release` or the end of the process.
  * @throws FileLockedError when somebody has it; an error of `node:fs`
  */
-export async function lockFile(path: string): Promise<FileLock> {
+export async function lockFile(path: string, waitForDyingMs = WAIT_FOR_DYING_MS): Promise<FileLock> {
   const fcntl = await loadFcntl();
   const directory = realpathSync(dirname(path));
   // Looked at before the file is opened: closing that descriptor would end a POSIX lock.
-  if (held.has(directory)) throw new FileLockedError(`${directory} is in use by this very process`);
+  if (held.has(directory)) throw new FileLockedError(`${directory} is in use by this very process`, true);
   const descriptor = openSync(path, constants.O_RDWR | constants.O_CREAT);
   try {
-    take(fcntl, descriptor, directory);
+    await takeWhenFree(fcntl, descriptor, directory, waitForDyingMs);
     writeSync(descriptor, "lock", 0);
   } catch (error) {
     closeSync(descriptor);
@@ -121,6 +134,24 @@ export async function findLockHolder(path: string): Promise<LockHolder | undefin
   }
 }
 
+async function takeWhenFree(
+  fcntl: Fcntl,
+  descriptor: number,
+  directory: string,
+  waitMs: number,
+): Promise<void> {
+  const untilMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return take(fcntl, descriptor, directory);
+    } catch (error) {
+      const mayBeDying = error instanceof FileLockedError && !error.isHolderKnown;
+      if (!mayBeDying || performance.now() >= untilMs) throw error;
+    }
+    await new Promise<void>((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
+
 function take(fcntl: Fcntl, descriptor: number, directory: string): void {
   const abi = abiOfPlatform();
   const call = (command: number, byte: number) => callFcntl(fcntl, abi, descriptor, command, byte);
@@ -130,9 +161,10 @@ function take(fcntl: Fcntl, descriptor: number, directory: string): void {
   }
   const holder = call(abi.getLock, JAVA_BYTE);
   if (holder !== undefined && holder.type !== abi.unlocked) {
+    const pid = pidOf(holder, () => call(abi.getLock, PID_BYTE));
     throw new FileLockedError(
-      `${directory} is in use by another broker (rmq or Apache RocketMQ), ` +
-        describe(pidOf(holder, () => call(abi.getLock, PID_BYTE))),
+      `${directory} is in use by another broker (rmq or Apache RocketMQ), ${describe(pid)}`,
+      pid > 0,
     );
   }
   // Nobody has it: a system without locks of open files.

@@ -16,10 +16,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { setImmediate } from "node:timers";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { FileLockedError, findLockHolder, lockFile } from "../../../src/base/runtime/file_lock.ts";
+import { loadFcntl } from "../../../src/base/runtime/libc.ts";
 import { runtimeName } from "../../../src/base/runtime/name.ts";
 
 const HOLDER = fileURLToPath(new URL("./lock_holder.ts", import.meta.url));
@@ -178,3 +180,27 @@ test("we are refused what Java holds, until it ends", JAVA_OPTIONS, async () => 
   await other.kill();
   (await lockFile(path)).release();
 });
+
+const IS_LINUX = { skip: process.platform !== "linux" && "locks of open files are Linux's" };
+
+test(
+  "a lock that a dying process still holds, though nobody knows its number any more, is waited for",
+  IS_LINUX,
+  async () => {
+    const fcntl = await loadFcntl();
+    const descriptor = openSync(path, "w");
+    const lock = new Uint8Array(32);
+    new DataView(lock.buffer).setInt16(0, 1, true);
+    new DataView(lock.buffer).setBigInt64(16, 1n, true);
+    assert.equal(fcntl(descriptor, 37, lock), 0);
+    let isTaken = false;
+    const taking = lockFile(path).then((taken) => {
+      isTaken = true;
+      return taken;
+    });
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    assert.equal(isTaken, false);
+    closeSync(descriptor);
+    (await taking).release();
+  },
+);

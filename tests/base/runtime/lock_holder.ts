@@ -4,7 +4,7 @@ import process from "node:process";
 import { lockFile } from "../../../src/base/runtime/file_lock.ts";
 
 try {
-  const lock = await lockFile(process.argv[2]);
+  const lock = await lockFile(process.argv[2], 0);
   process.stdout.write(`LOCKED ${process.pid}\n`);
   process.stdin.on("data", () => {}).on("end", () => {
     lock.release();
