@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * When a message may be acknowledged: when the log's watermark that the policy names has passed its end.
- * SYNC flush waits for *flushed* (unless the message says WAIT=false), everything else for *written*.
- * [RMQ CommitLog.handleDiskFlushAndHA]
+ * When a message may be acknowledged: when the log's watermarks that the policy names have passed its end.
+ * SYNC flush waits for *flushed*, everything else for *written*; a SYNC_MASTER waits at the same time until slaves
+ * have it. A message that says WAIT=false waits for *written* only. [RMQ CommitLog.handleDiskFlushAndHA]
  */
 import type { Clock, Timer } from "../base/clock.ts";
 import type { StoreRefusedError } from "../store/types.ts";
+import type { ReplicaPolicy, Replicas } from "./replica_policy.ts";
+import { type ReplicaOutcome, ReplicaWait } from "./replica_wait.ts";
+import { WaiterQueue } from "./waiter_queue.ts";
 
-/** How waiting ended. FLUSH_TIMEOUT: stored, but not flushed in time. An error: not stored. */
-export type Outcome = "STORED" | "FLUSH_TIMEOUT" | StoreRefusedError;
+/**
+ * How waiting ended. FLUSH_TIMEOUT: stored, but not flushed in time. SLAVE_…: stored here, but no slave is known to
+ * have it. An error: not stored.
+ */
+export type Outcome = LocalOutcome | ReplicaOutcome;
+type LocalOutcome = "STORED" | "FLUSH_TIMEOUT" | StoreRefusedError;
 
 /** What is watched of the store. */
 export interface Watermarks {
@@ -18,19 +25,14 @@ export interface Watermarks {
   onLoss(listener: (fromOffset: number, error: StoreRefusedError) => void): void;
 }
 
-interface Waiter {
-  endOffset: number;
-  dueMs: number;
-  settle: (outcome: Outcome) => void;
-}
-
 export class Durability {
   #store: Watermarks;
   #clock: Clock;
   #waitsForFlush: boolean;
   #flushTimeoutMs: number;
-  #forWritten = new WaiterQueue();
-  #forFlushed = new WaiterQueue();
+  #forWritten = new WaiterQueue<LocalOutcome>();
+  #forFlushed = new WaiterQueue<LocalOutcome>();
+  #replicas: ReplicaWait | undefined;
   #timer: Timer | undefined;
 
   constructor(
@@ -39,12 +41,18 @@ export class Durability {
       clock: Clock;
       flushMode: "SYNC" | "ASYNC";
       syncFlushTimeoutMs: number;
+      /** Absent: nobody waits for slaves. */
+      replication?: { policy: ReplicaPolicy; replicas: Replicas };
     },
   ) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#waitsForFlush = options.flushMode === "SYNC";
     this.#flushTimeoutMs = options.syncFlushTimeoutMs;
+    const { replication } = options;
+    if (replication !== undefined) {
+      this.#replicas = new ReplicaWait(replication.policy, replication.replicas, options.clock);
+    }
     options.store.onWatermark(() => this.#onWatermark());
     options.store.onLoss((fromOffset, error) => this.#onLoss(fromOffset, error));
   }
@@ -52,9 +60,17 @@ export class Durability {
   /**
    * Calls `settle` once, when the record that ends at `endOffset` is as safe as the policy asks, or never will
    * be. Records must be given in the order of the log.
-   * @param mayWait false: the sender does not want to wait for a flush
+   * @param mayWait false: the sender does not want to wait for a flush, nor for slaves
    */
   when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void {
+    if (this.#replicas === undefined || !mayWait) return this.#whenHere(endOffset, mayWait, settle);
+    const both = new Both(settle);
+    this.#whenHere(endOffset, true, both.onHere);
+    this.#replicas.when(endOffset, both.onReplicas);
+  }
+
+  /** The same, for what is waited for of this broker's own disk. */
+  #whenHere(endOffset: number, mayWait: boolean, settle: (outcome: LocalOutcome) => void): void {
     if (!this.#waitsForFlush || !mayWait) {
       if (endOffset <= this.#store.writtenOffset) settle("STORED");
       else this.#forWritten.push({ endOffset, dueMs: 0, settle });
@@ -71,67 +87,58 @@ export class Durability {
   /** Stops the timer; who still waits is not answered. */
   stop(): void {
     this.#timer?.cancel();
+    this.#replicas?.stop();
   }
 
   #onWatermark(): void {
-    this.#forWritten.releaseUpTo(this.#store.writtenOffset);
-    if (this.#waitsForFlush) this.#forFlushed.releaseUpTo(this.#store.flushedOffset);
+    this.#forWritten.releaseUpTo(this.#store.writtenOffset, "STORED");
+    if (this.#waitsForFlush) this.#forFlushed.releaseUpTo(this.#store.flushedOffset, "STORED");
   }
 
   #onLoss(fromOffset: number, error: StoreRefusedError): void {
-    if (error.reason !== "SYNC_FAILED") this.#forWritten.failBeyond(fromOffset, error);
+    if (error.reason !== "SYNC_FAILED") {
+      this.#forWritten.failBeyond(fromOffset, error);
+      this.#replicas?.failBeyond(fromOffset, error);
+    }
     this.#forFlushed.failBeyond(fromOffset, error);
   }
 
   #onTimeout(): void {
-    const nextDueMs = this.#forFlushed.expire(this.#clock.monotonicMs());
+    const nextDueMs = this.#forFlushed.expire(this.#clock.monotonicMs(), "FLUSH_TIMEOUT");
     this.#timer = nextDueMs === undefined
       ? undefined
       : this.#clock.after(nextDueMs - this.#clock.monotonicMs(), () => this.#onTimeout());
   }
 }
 
-/** Waiters in the order of their offsets, and so of their deadlines. */
-class WaiterQueue {
-  #waiters: Waiter[] = [];
-  #head = 0;
+/** Settles when both are known: with what slaves came to, if that is worse. What is not stored is told at once. */
+class Both {
+  readonly #settle: (outcome: Outcome) => void;
+  #here: LocalOutcome | undefined;
+  #replicas: ReplicaOutcome | undefined;
+  #isSettled = false;
 
-  push(waiter: Waiter): void {
-    this.#waiters.push(waiter);
+  constructor(settle: (outcome: Outcome) => void) {
+    this.#settle = settle;
   }
 
-  releaseUpTo(offset: number): void {
-    const waiters = this.#waiters;
-    while (this.#head < waiters.length && waiters[this.#head].endOffset <= offset) {
-      waiters[this.#head++].settle("STORED");
-    }
-    this.#compact();
-  }
+  readonly onHere = (outcome: LocalOutcome): void => {
+    this.#here = outcome;
+    this.#settleIfKnown();
+  };
 
-  failBeyond(offset: number, error: StoreRefusedError): void {
-    const waiters = this.#waiters.slice(this.#head);
-    this.#waiters = waiters.filter((waiter) => waiter.endOffset <= offset);
-    this.#head = 0;
-    for (const waiter of waiters) if (waiter.endOffset > offset) waiter.settle(error);
-  }
+  readonly onReplicas = (outcome: ReplicaOutcome): void => {
+    this.#replicas = outcome;
+    this.#settleIfKnown();
+  };
 
-  /** Settles those whose time is up. @returns when the next one is due; undefined without any */
-  expire(nowMs: number): number | undefined {
-    const waiters = this.#waiters;
-    while (this.#head < waiters.length && waiters[this.#head].dueMs <= nowMs) {
-      waiters[this.#head++].settle("FLUSH_TIMEOUT");
-    }
-    this.#compact();
-    return this.#waiters[this.#head]?.dueMs;
-  }
-
-  #compact(): void {
-    if (this.#head === this.#waiters.length) {
-      this.#waiters.length = 0;
-      this.#head = 0;
-    } else if (this.#head > 1024 && this.#head * 2 > this.#waiters.length) {
-      this.#waiters.splice(0, this.#head);
-      this.#head = 0;
-    }
+  #settleIfKnown(): void {
+    const here = this.#here;
+    const replicas = this.#replicas;
+    if (this.#isSettled) return;
+    const failed = typeof here === "object" ? here : typeof replicas === "object" ? replicas : undefined;
+    if (failed === undefined && (here === undefined || replicas === undefined)) return;
+    this.#isSettled = true;
+    this.#settle(failed ?? (replicas !== "STORED" ? replicas! : here!));
   }
 }

@@ -22,12 +22,36 @@ export function asRemotingError(error: unknown): unknown {
   return error;
 }
 
+/** What is stored, but not as safely as was asked for: its status in Apache, and what the sender is told. */
+const STORED_ONLY = {
+  FLUSH_TIMEOUT: {
+    code: ResponseCode.FLUSH_DISK_TIMEOUT,
+    status: "FLUSH_DISK_TIMEOUT",
+    remark: "stored, but not flushed to the disk in time",
+  },
+  SLAVE_NOT_AVAILABLE: {
+    code: ResponseCode.SLAVE_NOT_AVAILABLE,
+    status: "SLAVE_NOT_AVAILABLE",
+    remark: "stored, but there is no slave that could have it in time",
+  },
+  SLAVE_TIMEOUT: {
+    code: ResponseCode.FLUSH_SLAVE_TIMEOUT,
+    status: "FLUSH_SLAVE_TIMEOUT",
+    remark: "stored, but slaves did not say in time that they have it",
+  },
+};
+
+/** Apache's name for an outcome that is not good enough. [RMQ PutMessageStatus] */
+export function statusName(outcome: Exclude<Outcome, "STORED">): string {
+  return typeof outcome === "string" ? STORED_ONLY[outcome].status : outcome.message;
+}
+
 /** The answer to a send: `stored` where it is, with the code that says how safely. */
 export function sendAnswer(outcome: Outcome, stored: Response): Response {
   if (outcome === "STORED") return stored;
-  if (outcome === "FLUSH_TIMEOUT") {
-    const remark = "stored, but not flushed to the disk in time";
-    return { ...stored, code: ResponseCode.FLUSH_DISK_TIMEOUT, remark };
+  if (typeof outcome === "string") {
+    const { code, remark } = STORED_ONLY[outcome];
+    return { ...stored, code, remark };
   }
   const { code, remark } = asRemotingError(outcome) as RemotingError;
   return { code, remark };

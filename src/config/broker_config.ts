@@ -252,6 +252,18 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     consumeQueueFlushThoroughIntervalMs: values.flushConsumeQueueThoroughInterval,
     syncFlushTimeoutMs: values.syncFlushTimeout,
 
+    haHeartbeatIntervalMs: values.haSendHeartbeatInterval,
+    haHousekeepingIntervalMs: values.haHousekeepingInterval,
+    haBatchBytes: values.haTransferBatchSize,
+    haMaxBytesPerSecond: values.haFlowControlEnable ? values.maxHaTransferByteInSecond : Infinity,
+    haMaxGapBytes: values.haMaxGapNotInSync,
+    syncFromLastFile: values.syncFromLastFile,
+    slaveTimeoutMs: values.slaveTimeout,
+    inSyncReplicas: values.inSyncReplicas,
+    minInSyncReplicas: values.minInSyncReplicas,
+    autoInSyncReplicas: values.enableAutoInSyncReplicas,
+    slaveActingMaster: values.enableSlaveActingMaster,
+
     deleteAtHours: values.deleteWhen,
     fileReservedHours: values.fileReservedTime,
     cleanIntervalMs: values.cleanResourceInterval,

@@ -14,6 +14,7 @@ export interface BrokerSettings
     DeliverySettings,
     StoreSettings,
     FlushSettings,
+    ReplicationSettings,
     CleaningSettings,
     DelaySettings {}
 
@@ -171,6 +172,32 @@ export interface FlushSettings {
   readonly consumeQueueFlushThoroughIntervalMs: number;
   /** `syncFlushTimeout`: then a waiting send is answered FLUSH_DISK_TIMEOUT. */
   readonly syncFlushTimeoutMs: number;
+}
+
+/** How the log gets to slaves, and who waits for that. */
+export interface ReplicationSettings {
+  /** `haSendHeartbeatInterval` */
+  readonly haHeartbeatIntervalMs: number;
+  /** `haHousekeepingInterval` */
+  readonly haHousekeepingIntervalMs: number;
+  /** `haTransferBatchSize` */
+  readonly haBatchBytes: number;
+  /** `maxHaTransferByteInSecond`; Infinity without `haFlowControlEnable`. */
+  readonly haMaxBytesPerSecond: number;
+  /** `haMaxGapNotInSync`, or `haSlaveFallbehindMax` */
+  readonly haMaxGapBytes: number;
+  /** `syncFromLastFile` */
+  readonly syncFromLastFile: boolean;
+  /** `slaveTimeout` */
+  readonly slaveTimeoutMs: number;
+  /** `inSyncReplicas`; undefined where nobody has set it. */
+  readonly inSyncReplicas: number | undefined;
+  /** `minInSyncReplicas` */
+  readonly minInSyncReplicas: number;
+  /** `enableAutoInSyncReplicas` */
+  readonly autoInSyncReplicas: boolean;
+  /** `enableSlaveActingMaster` */
+  readonly slaveActingMaster: boolean;
 }
 
 /** When old files go. */

@@ -81,10 +81,10 @@ export class ReplicationMaster {
     return acked.sort((a, b) => b - a)[count - 1] ?? -1;
   }
 
-  /** How many slaves are in sync. */
+  /** How many slaves are connected and lack less than the operator's limit. */
   inSyncCount(): number {
     let count = 0;
-    for (const connection of this.#connections) if (connection.state.isInSync) count++;
+    for (const connection of this.#connections) if (connection.isInSync) count++;
     return count;
   }
 

@@ -82,14 +82,21 @@ export class SlaveConnection {
     return this.#ackedOffset;
   }
 
+  get isInSync(): boolean {
+    return this.isKnown && this.#gapBytes < this.#options.maxGapBytes;
+  }
+
+  get #gapBytes(): number {
+    return Math.max(0, this.#options.store.writtenOffset - this.#ackedOffset);
+  }
+
   get state(): SlaveState {
-    const gapBytes = Math.max(0, this.#options.store.writtenOffset - this.#ackedOffset);
     return {
       address: this.address,
       ackedOffset: this.#ackedOffset,
       transferredOffset: this.#nextOffset ?? 0,
-      gapBytes,
-      isInSync: this.isKnown && gapBytes < this.#options.maxGapBytes,
+      gapBytes: this.#gapBytes,
+      isInSync: this.isInSync,
       transferredBytesPerSecond: this.#rate.bytesPerSecond,
     };
   }

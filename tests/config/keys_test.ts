@@ -34,8 +34,17 @@ function defaultText({ fallback }: Key): string | undefined {
   return typeof fallback === "object" ? fallback.of(testMachine, () => undefined) : fallback;
 }
 
-/** Where a default is another on purpose: field defaults that Apache replaces at its start, and paths it derives. */
-const OTHER_DEFAULT = new Set(["listenPort", "haListenPort", "rocketmqHome", "readOnlyCommitLogStorePaths"]);
+/**
+ * Where a default is another on purpose: field defaults that Apache replaces at its start, paths it derives, and a
+ * number of which it matters whether anybody has set it.
+ */
+const OTHER_DEFAULT = new Set([
+  "listenPort",
+  "haListenPort",
+  "rocketmqHome",
+  "readOnlyCommitLogStorePaths",
+  "inSyncReplicas",
+]);
 
 test("no key of Apache 5.4.0 is missing", () => {
   assert.ok(apacheKeys.length > 500);

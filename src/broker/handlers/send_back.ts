@@ -17,7 +17,7 @@ import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
 import { withDelay } from "../delay_levels.ts";
 import type { Outcome } from "../durability.ts";
-import { asRemotingError } from "../put_outcome.ts";
+import { asRemotingError, statusName } from "../put_outcome.ts";
 import { dlqTopicOf, retryTopicOf } from "../topic_name.ts";
 import type { NewTopic } from "../topics.ts";
 
@@ -88,8 +88,7 @@ function handleSendBack(options: SendBackOptions, request: Request) {
     if (outcome === "STORED") request.respond({ code: ResponseCode.SUCCESS });
     else {
       // the client sends the message again by itself: rather twice than never
-      const remark = outcome === "FLUSH_TIMEOUT" ? "FLUSH_DISK_TIMEOUT" : outcome.message;
-      request.respond({ code: ResponseCode.SYSTEM_ERROR, remark });
+      request.respond({ code: ResponseCode.SYSTEM_ERROR, remark: statusName(outcome) });
     }
   });
   return LATER;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Area, fixed, type KeyTable, notYet } from "../key.ts";
+import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
 import { bytes, count, flag, int, long, ms, text } from "../kinds.ts";
 
 const NO_CONTROLLER = "failover by a controller is not built yet";
@@ -9,27 +9,56 @@ export const replicationKeys = {
   haMasterAddress: notYet(text("address"), undefined, "The master that a slave copies from.", {
     important: true,
   }),
-  haSendHeartbeatInterval: notYet(ms(), 5000, "Pause between a master's signs of life to its slaves."),
-  haHousekeepingInterval: notYet(ms(), 20000, "A silent replication connection is closed after so long."),
-  haTransferBatchSize: notYet(bytes(), 32768, "Bytes sent to a slave at once."),
-  haMaxGapNotInSync: notYet(bytes(), 268435456, "A slave further behind than this doesn't count as in sync."),
-  haFlowControlEnable: notYet(flag(), false, "Limit what is sent to slaves.", { important: true }),
-  maxHaTransferByteInSecond: notYet(long("bytes"), 104857600, "That limit, for a second."),
+  haSendHeartbeatInterval: acts(ms(1), 5000, "Pause between signs of life of a master and its slaves."),
+  haHousekeepingInterval: acts(ms(1), 20000, "A silent replication connection is closed after so long."),
+  haTransferBatchSize: acts(
+    bytes(1),
+    32768,
+    "Bytes of the log in one frame to a slave, between 256 bytes and 4 MiB; several frames leave at once.",
+  ),
+  haMaxGapNotInSync: acts(
+    bytes(),
+    {
+      words: "haSlaveFallbehindMax",
+      of: (_, textOf) => textOf("haSlaveFallbehindMax") ?? "268435456",
+    },
+    "A slave further behind than this doesn't count as in sync.",
+  ),
+  haFlowControlEnable: acts(flag(), false, "Limit what each slave is sent.", { important: true }),
+  maxHaTransferByteInSecond: acts(long("bytes", 1), 104857600, "That limit, for a second."),
   haMaxTimeSlaveNotCatchup: notYet(
     long("ms"),
     15000,
     "A slave that has not caught up for so long is out of sync.",
   ),
-  slaveTimeout: notYet(ms(), 3000, "How long a send waits for slaves."),
+  slaveTimeout: acts(ms(), 3000, "How long a send to a SYNC_MASTER waits for slaves."),
   totalReplicas: notYet(count(), 1, "Members of this brokerName.", { important: true }),
-  inSyncReplicas: notYet(count(), 1, "Members that a send of SYNC_MASTER waits for, the master included.", {
-    important: true,
-  }),
-  minInSyncReplicas: notYet(count(), 1, "With fewer in sync no message is taken.", { important: true }),
-  allAckInSyncStateSet: notYet(flag(), false, "Wait for all members in sync.", { important: true }),
-  enableAutoInSyncReplicas: notYet(flag(), false, "Wait for fewer while members are missing.", {
-    important: true,
-  }),
+  inSyncReplicas: acts(
+    count(1),
+    undefined,
+    "Members of the brokerName that must have a message before SYNC_MASTER answers, the master included (1: it waits " +
+      "for nobody). Not set: one slave must have it, and without any the answer is SLAVE_NOT_AVAILABLE at once.",
+    { important: true },
+  ),
+  minInSyncReplicas: acts(
+    count(1),
+    1,
+    "With enableSlaveActingMaster: with fewer members in sync no message is taken.",
+    { important: true },
+  ),
+  allAckInSyncStateSet: fixed(
+    flag(),
+    false,
+    "Wait for all members in sync.",
+    "which members are in sync is known to a controller, and there is none in rmq yet; use inSyncReplicas",
+    { important: true },
+  ),
+  enableAutoInSyncReplicas: acts(
+    flag(),
+    false,
+    "With enableSlaveActingMaster: a send waits for fewer members while some are missing, down to minInSyncReplicas.",
+    { important: true },
+  ),
   syncMasterFlushOffsetWhenStartup: notYet(
     flag(),
     false,
@@ -41,7 +70,11 @@ export const replicationKeys = {
     "Bytes of the log that are compared with the master's.",
   ),
   maxSlaveResendLength: notYet(long("bytes"), 268435456, "A slave further behind starts over."),
-  syncFromLastFile: notYet(flag(), false, "A new slave starts with the master's last log file."),
+  syncFromLastFile: acts(
+    flag(),
+    false,
+    "A slave without data begins with the master's last log file, as Apache's does, and not with its oldest one.",
+  ),
   asyncLearner: notYet(flag(), false, "This slave never becomes a master."),
   duplicationEnable: fixed(
     flag(),
@@ -92,7 +125,8 @@ export const failoverKeys = {
 
 export const replicationArea: Area = {
   title: "Replication",
-  about: "Masters and slaves. Not built yet: a file that makes this broker one of them is refused.",
+  about:
+    "Masters and slaves: how the log gets from one to the other, and who waits for it. docs/replication.md tells more.",
   keys: replicationKeys,
 };
 
