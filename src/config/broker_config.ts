@@ -239,6 +239,8 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     consumeQueueFileBytes: Math.ceil(values.mappedFileSizeConsumeQueue / QUEUE_ENTRY_BYTES) *
       QUEUE_ENTRY_BYTES,
     checkCrcOnRecover: values.checkCRCOnRecover,
+    appendRecordCrc: values.enabledAppendPropCRC,
+    requireRecordCrc: values.forceVerifyPropCRC,
     messageIndex: values.messageIndexEnable,
     indexHashSlotCount: values.maxHashSlotNum,
     indexEntryCount: values.maxIndexNum,

@@ -146,6 +146,10 @@ export interface StoreSettings {
   readonly consumeQueueFileBytes: number;
   /** `checkCRCOnRecover` */
   readonly checkCrcOnRecover: boolean;
+  /** Whether records get a checksum over all of them. */
+  readonly appendRecordCrc: boolean;
+  /** Whether recovery takes records without that checksum for damaged. */
+  readonly requireRecordCrc: boolean;
   /** `messageIndexEnable`: messages can be found by key. */
   readonly messageIndex: boolean;
   /** `maxHashSlotNum` of an index file. */

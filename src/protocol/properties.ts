@@ -9,6 +9,8 @@ export const Property = {
   KEYS: "KEYS",
   TAGS: "TAGS",
   UNIQ_KEY: "UNIQ_KEY",
+  /** Checksum of the whole record. */
+  CRC32: "__CRC32#",
   WAIT: "WAIT",
   DELAY: "DELAY",
   RETRY_TOPIC: "RETRY_TOPIC",

@@ -13,6 +13,7 @@
  */
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import { crcBytesFor, writeRecordCrc } from "./record_crc.ts";
 import { SysFlag } from "./sys_flag.ts";
 
 export const MAGIC_V1 = 0xdaa320a7 | 0;
@@ -52,13 +53,18 @@ export interface RecordPlace {
 /** Lengths that decide whether a message can be stored, and how long its record is. */
 export interface RecordLengths {
   topicBytes: number;
+  /** With `crcBytes`. */
   propertiesBytes: number;
   totalBytes: number;
+  /** Of the checksum over the whole record; 0: it gets none. */
+  crcBytes: number;
 }
 
-export function measureRecord(fields: RecordFields): RecordLengths {
+/** @param withCrc whether the record gets a checksum over all of it, see `record_crc.ts` */
+export function measureRecord(fields: RecordFields, withCrc = false): RecordLengths {
   const topicBytes = Buffer.byteLength(fields.topic);
-  const propertiesBytes = Buffer.byteLength(fields.properties);
+  const crcBytes = withCrc ? crcBytesFor(fields.properties) : 0;
+  const propertiesBytes = Buffer.byteLength(fields.properties) + crcBytes;
   const hostsBytes = fields.bornHost.ip.length + fields.storeHost.ip.length - 8;
   const topicLengthBytes = topicBytes > 127 ? 2 : 1;
   return {
@@ -66,6 +72,7 @@ export function measureRecord(fields: RecordFields): RecordLengths {
     propertiesBytes,
     totalBytes: FIXED_BYTES - 1 + hostsBytes + topicLengthBytes + fields.body.length + topicBytes +
       propertiesBytes,
+    crcBytes,
   };
 }
 
@@ -113,6 +120,7 @@ export function writeRecord(
   next += lengths.topicBytes;
   target.writeInt16BE(lengths.propertiesBytes, next);
   target.write(fields.properties, next + 2, "utf8");
+  if (lengths.crcBytes > 0) writeRecordCrc(target, at, lengths.totalBytes, lengths.crcBytes);
 }
 
 /** A record read back. `body` is a view. */

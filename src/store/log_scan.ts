@@ -10,6 +10,7 @@
  */
 import { Buffer } from "node:buffer";
 import { BLANK_BYTES, frameRecord, type RecordFrame } from "../protocol/record.ts";
+import { isRecordCrcRight } from "../protocol/record_crc.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { SegmentFiles } from "./segment_files.ts";
 
@@ -24,6 +25,8 @@ export interface ScanOptions {
   /** Where the first record must begin. */
   startOffset: number;
   checkBodyCrc: boolean;
+  /** Whether each record must have a checksum over all of it. Absent: none needs to. */
+  requireRecordCrc?: boolean;
   /** The record before the first one, where it is known: what the walk says of the last good record begins with it. */
   before?: { physicalOffset: number; storeTimestampMs: number };
   /** Called now and then with the offset that the walk has come to. */
@@ -41,7 +44,16 @@ export interface ScanEnd {
   /** Where the last good record begins; -1 without any. */
   lastRecordOffset: number;
   /** What stands at `endOffset`; "END" where the files end, "ZEROS" where nothing was written. */
-  reason: "END" | "ZEROS" | "TRUNCATED" | "NO_MAGIC" | "LENGTHS" | "BODY_CRC" | "MISPLACED" | "TORN";
+  reason:
+    | "END"
+    | "ZEROS"
+    | "TRUNCATED"
+    | "NO_MAGIC"
+    | "LENGTHS"
+    | "BODY_CRC"
+    | "MISPLACED"
+    | "TORN"
+    | "RECORD_CRC";
 }
 
 /**
@@ -96,6 +108,9 @@ export function scanLog(
       if (frame.physicalOffset !== physicalOffset) return ended(physicalOffset, "MISPLACED");
       if (frame.storeTimestampMs > mayBeTornAfterMs && isTorn(frame, bytes, offset - fileStart)) {
         return ended(physicalOffset, "TORN");
+      }
+      if (options.requireRecordCrc && isRecordCrcRight(bytes, at, frame.totalBytes) !== true) {
+        return ended(physicalOffset, "RECORD_CRC");
       }
       onRecord(frame, bytes);
       storeTimestampMs = frame.storeTimestampMs;

@@ -12,7 +12,7 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { atEndOfTurn } from "../base/turn.ts";
 import { decodeRecord, measureRecord, type MessageRecord, type RecordLengths } from "../protocol/record.ts";
-import { Property } from "../protocol/properties.ts";
+import { encodeProperties, Property } from "../protocol/properties.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { cleanStopOf, readCleanStop, writeCleanStop } from "./clean_stop.ts";
 import { Cleaner, type CleanOptions } from "./cleaner.ts";
@@ -71,6 +71,9 @@ export interface StoreOptions extends FlushOptions, CleanOptions, DiskLimits, Re
   /** Queue and log files open at the same time. */
   maxOpenFiles: number;
   checkCrcOnRecover: boolean;
+  /** Whether records get a checksum over all of them, and whether recovery takes those without one for damaged. */
+  appendRecordCrc: boolean;
+  requireRecordCrc: boolean;
   messageIndex: boolean;
   indexHashSlotCount: number;
   indexEntryCount: number;
@@ -192,6 +195,7 @@ export class MessageStore {
         monotonicMs: () => options.clock.monotonicMs(),
         nowMs: options.clock.nowMs(),
         checkBodyCrc: options.checkCrcOnRecover,
+        requireRecordCrc: options.requireRecordCrc,
         delayLevelsMs: options.delayLevelsMs,
         doubtfulFrom: directory.doubtfulFrom,
         onDoubt: (fromOffset) => directory.markDoubtful(fromOffset),
@@ -308,15 +312,17 @@ export class MessageStore {
    * Appends a message to log and queue, in memory; it is written at the end of this turn.
    * @throws StoreRefusedError, MessageIllegalError
    */
-  append(draft: MessageDraft): Appended {
+  append(given: MessageDraft): Appended {
     this.#refusal.check();
+    const draft = this.#options.appendRecordCrc ? withoutCrc(given) : given;
     const lengths = this.#measure(draft);
     return this.#appendMeasured(draft, lengths);
   }
 
   /** Appends messages of one queue with consecutive offsets: all, or none where this throws. */
-  appendBatch(drafts: readonly MessageDraft[]): Appended[] {
+  appendBatch(given: readonly MessageDraft[]): Appended[] {
     this.#refusal.check();
+    const drafts = this.#options.appendRecordCrc ? given.map(withoutCrc) : given;
     const lengths = drafts.map((draft) => this.#measure(draft));
     return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
   }
@@ -555,7 +561,7 @@ export class MessageStore {
   }
 
   #measure(draft: MessageDraft): RecordLengths {
-    const lengths = measureRecord(draft);
+    const lengths = measureRecord(draft, this.#options.appendRecordCrc);
     const { maxMessageBytes } = this.#options;
     if (draft.body.length > maxMessageBytes) {
       throw new MessageIllegalError(
@@ -806,4 +812,12 @@ function tell(listener: () => void): void {
   } catch (error) {
     logger.error("who waits for the log's watermarks has failed: {error}", { error });
   }
+}
+
+/** A message that comes with a checksum brings that of another record. */
+function withoutCrc(draft: MessageDraft): MessageDraft {
+  if (!draft.propertyMap.has(Property.CRC32)) return draft;
+  const propertyMap = new Map(draft.propertyMap);
+  propertyMap.delete(Property.CRC32);
+  return { ...draft, propertyMap, properties: encodeProperties(propertyMap) };
 }

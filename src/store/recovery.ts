@@ -50,6 +50,8 @@ export interface RecoveryOptions {
   isClean: boolean;
   nowMs: number;
   checkBodyCrc: boolean;
+  /** Whether a record without a checksum over all of it is none. */
+  requireRecordCrc: boolean;
   delayLevelsMs: readonly number[];
   /** What the last process says of a clean stop. */
   cleanStop: CleanStop | undefined;
@@ -75,7 +77,7 @@ export interface Recovered {
 
 /** @throws StoreCorruptError where going on would lose something that an operator can still save */
 export function recover(options: RecoveryOptions): Recovered {
-  const { log, queues, isClean, checkBodyCrc } = options;
+  const { log, queues, isClean, checkBodyCrc, requireRecordCrc } = options;
   if (log.isEmpty) return recoverEmpty(options);
   const durableMs = checkpointMs(options) - CHECKPOINT_MARGIN_MS;
   const isInLog = (queue: ConsumeQueue) => entryCheck(log, queue);
@@ -90,7 +92,7 @@ export function recover(options: RecoveryOptions): Recovered {
   let storeTimestampMs = before?.storeTimestampMs ?? 0;
   const mayBeTornAfterMs = isClean ? undefined : durableMs;
   const onProgress = progress(options, startOffset);
-  const scan = { startOffset, before, checkBodyCrc, mayBeTornAfterMs, onProgress };
+  const scan = { startOffset, before, checkBodyCrc, requireRecordCrc, mayBeTornAfterMs, onProgress };
   const end = scanLog(log, scan, (frame, bytes) => {
     if (frame.storeTimestampMs <= options.nowMs + MAX_AHEAD_MS) storeTimestampMs = frame.storeTimestampMs;
     if (frame.physicalOffset >= redoFrom) redispatch(options, frame, bytes, incomplete);

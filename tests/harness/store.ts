@@ -23,6 +23,8 @@ export function storeOptions(directory: string, given: Partial<StoreOptions> = {
     consumeQueueFileBytes: 20 * 50,
     maxOpenFiles: 64,
     checkCrcOnRecover: true,
+    appendRecordCrc: false,
+    requireRecordCrc: false,
     messageIndex: true,
     indexHashSlotCount: 100,
     indexEntryCount: 400,

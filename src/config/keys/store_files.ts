@@ -81,17 +81,16 @@ export const logKeys = {
   debugLockEnable: notYet(flag(), false, "Write out all threads when a lock is held long."),
   maxTopicLength: notYet(count(), 127, "Longest name of a topic."),
   autoMessageVersionOnTopicLen: notYet(flag(), true, "Store longer names in a second form of record."),
-  enabledAppendPropCRC: fixed(
+  enabledAppendPropCRC: acts(
     flag(),
     false,
-    "Add a checksum over the whole record to each message's properties.",
-    "checksums of whole records are not built, and messages would lack the protection asked for",
+    "Add a checksum over the whole record to each message's properties: 20 bytes.",
   ),
-  forceVerifyPropCRC: fixed(
+  forceVerifyPropCRC: acts(
     flag(),
     false,
-    "Refuse records without that checksum when recovering.",
-    "checksums of whole records are not built, and messages would lack the protection asked for",
+    "Recovery takes records that lack this checksum, or don't fit it, for damaged. All records since the last " +
+      "checkpoint must have been stored with it.",
   ),
   sharedByteBufferNum: notYet(count(), 16, "Buffers that writing without mapped memory shares."),
   replicasPerDiskPartition: notYet(count(), 1, "Brokers that share a disk; divides the space each may take."),

@@ -6,10 +6,10 @@
 import type { Buffer } from "node:buffer";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { crc32 } from "node:zlib";
 import { tagsCodeOf } from "../../protocol/java_string.ts";
 import { parseProperties, Property } from "../../protocol/properties.ts";
 import type { RecordFrame } from "../../protocol/record.ts";
+import { isRecordCrcRight } from "../../protocol/record_crc.ts";
 import { SysFlag } from "../../protocol/sys_flag.ts";
 import { ENTRY_BYTES } from "../consume_queue.ts";
 import type { IndexShape } from "../index_file.ts";
@@ -71,9 +71,6 @@ export interface Verified {
 /** Entries of all queues together that are kept in memory. */
 const QUEUE_MEMORY_BYTES = 64 << 20;
 const MAX_DAMAGES = 10_000;
-/** `__CRC32# \x01 ten digits \x02`, at the end of the properties. [RMQ enabledAppendPropCRC] */
-const CRC_ITEM_BYTES = 20;
-const CRC_ITEM_START = "__CRC32#\u0001";
 
 /** @throws what the system says about files that can't be read */
 export function verifyStore(options: VerifyOptions): Promise<Verified> {
@@ -237,13 +234,8 @@ class Verification implements LogVisitor {
     const raw = bytes.subarray(propertiesAt, propertiesAt + propertiesBytes);
     const defect = propertiesDefect(properties, raw);
     if (defect !== undefined) add(`its properties can't be read: ${defect}`);
-    const item = properties.slice(-CRC_ITEM_BYTES);
-    if (!item.startsWith(CRC_ITEM_START)) return;
-    const stored = item.slice(CRC_ITEM_START.length, -1);
-    const crc = crc32(bytes.subarray(at, at + frame.totalBytes - CRC_ITEM_BYTES)) & 0x7fffffff;
-    const digits = [...String(crc).padStart(10, "0")].reverse().join("");
-    if (digits !== stored) {
-      const what = `the checksum over the message is ${digits}, __CRC32# says ${stored}`;
+    if (isRecordCrcRight(bytes, at, frame.totalBytes) === false) {
+      const what = "the checksum over the whole message, its property __CRC32#, does not fit it";
       this.#addAt("RECORD_PROPERTIES_CRC", physicalOffset, what);
     }
   }

@@ -203,8 +203,10 @@ test("the checksum over a whole message is held against it, where it has one", a
   flip(file, 19); // the flag, which no other checksum covers
   const lines = told(directory.path, (await verify(directory.path)).findings);
   assert.equal(lines.length, 1);
-  assert.match(lines[0], /^RECORD_PROPERTIES_CRC commitlog\/0{20}@0: .*__CRC32# says \d{10}$/);
-  assert.ok(lines[0].endsWith(digits));
+  assert.match(
+    lines[0],
+    /^RECORD_PROPERTIES_CRC commitlog\/0{20}@0: .*its property __CRC32#, does not fit it$/,
+  );
   directory.remove();
 });
 
