@@ -206,7 +206,6 @@ const REFUSED = [
   "readOnlyCommitLogStorePaths=/a",
   "enableConsumeQueueExt=true",
   "enableCalcFilterBitMap=true",
-  "enablePropertyFilter=true",
   "enableLmq=true",
   "enableMultiDispatch=true",
   "aclEnable=true",
