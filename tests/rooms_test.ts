@@ -25,7 +25,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** The store sees the stored message, none of the requests. */
-const STORE_MAY_IMPORT = /^protocol\/(record|properties|sys_flag|java_string|message_id)\.ts$/;
+const STORE_MAY_IMPORT = /^protocol\/(record|record_crc|properties|sys_flag|java_string|message_id)\.ts$/;
 /** Rooms are told what the operator wants: they share the type, and only the type, with `config`. */
 const SETTINGS = /^config\/(broker|name_server)_settings\.ts$/;
 
