@@ -14,7 +14,7 @@ import { RemotingClient } from "../remoting/client.ts";
 import { formatAddress, type HostAddress } from "../remoting/connection.ts";
 import { Dispatch } from "../remoting/dispatch.ts";
 import { hostAddress } from "../remoting/host_address.ts";
-import { RemotingServer } from "../remoting/server.ts";
+import { RemotingServer, type RemotingServerOptions } from "../remoting/server.ts";
 import { diskFiles } from "../store/disk_files.ts";
 import type { Files } from "../store/files.ts";
 import { makeDurableDirectory } from "../store/make_directory.ts";
@@ -55,6 +55,14 @@ export interface BrokerOptions {
   configBlackList: readonly string[];
   files?: Files;
   clock?: Clock;
+  /** Who brings requests to the `dispatch` that it is given; a server of sockets unless told. */
+  listen?: (options: RemotingServerOptions) => Promise<Listening>;
+}
+
+/** What brings requests, until it is closed. */
+export interface Listening {
+  readonly port: number;
+  close(): Promise<void>;
 }
 
 /** A broker that serves. */
@@ -177,11 +185,13 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
-  const server = await listen(settings, port, dispatch, clock);
+  const listenOn = options.listen ?? RemotingServer.listen;
+  const server = await listen(listenOn, settings, port, dispatch, clock);
   undo.push(() => server.close());
   port = server.port;
   if (settings.vipListenPort > 0) {
-    const vip = await listen(settings, settings.vipListenPort, dispatch.without(...NOT_ON_VIP_PORT), clock);
+    const vipDispatch = dispatch.without(...NOT_ON_VIP_PORT);
+    const vip = await listen(listenOn, settings, settings.vipListenPort, vipDispatch, clock);
     undo.push(() => vip.close());
   }
   // before the ports are closed, so that pulls that wait are answered
@@ -239,14 +249,15 @@ function startCounters(clock: Clock, topics: Topics) {
 }
 
 async function listen(
+  listenOn: (options: RemotingServerOptions) => Promise<Listening>,
   settings: BrokerSettings,
   port: number,
   dispatch: Dispatch,
   clock: Clock,
-): Promise<RemotingServer> {
+): Promise<Listening> {
   const { bindAddress: host, connectionMaxIdleMs: idleTimeoutMs } = settings;
   try {
-    return await RemotingServer.listen({ host, port, dispatch, clock, idleTimeoutMs });
+    return await listenOn({ host, port, dispatch, clock, idleTimeoutMs });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const reason = code === "EADDRINUSE" ? "the port is in use" : message;

@@ -254,6 +254,11 @@ export class CommitLog {
     return { modifiedMs: this.#segments.firstModifiedMs(), startOffset, endOffset };
   }
 
+  /** Makes durable, blocking, that deleted files are gone. */
+  syncDeletions(): void {
+    this.#segments.syncNames();
+  }
+
   /** Deletes the oldest file. */
   deleteOldestFile(): void {
     if (this.#segments.fileCount < 2) throw new Error("the last file of the log is never deleted");

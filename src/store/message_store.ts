@@ -794,14 +794,18 @@ export class MessageStore {
     return needsRoom ? Math.min(this.#log.flushedOffset, this.dispatchedOffset) : settledOffset;
   }
 
-  /** Queues and index follow the log's new start. */
+  /** Queues and index follow the log's new start, which a power cut must not take back any more. */
   async #dropExpiredEntries(): Promise<void> {
-    const minOffset = this.#log.minOffset;
-    await eachSliced(this.#clock, this.#queues.all(), (queue) => {
-      queue.correctMinOffset(minOffset);
-      queue.deleteExpiredFiles();
-    });
-    this.#index?.deleteBefore(minOffset);
+    try {
+      this.#log.syncDeletions();
+    } finally {
+      const minOffset = this.#log.minOffset;
+      await eachSliced(this.#clock, this.#queues.all(), (queue) => {
+        queue.correctMinOffset(minOffset);
+        queue.deleteExpiredFiles();
+      });
+      this.#index?.deleteBefore(minOffset);
+    }
   }
 }
 

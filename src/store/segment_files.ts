@@ -153,7 +153,7 @@ export class SegmentFiles {
     const wasKept = this.#kept.delete(start);
     await this.#open.sync(path);
     if (wasKept) this.#open.unpin(path);
-    this.#syncNames();
+    this.syncNames();
   }
 
   /**
@@ -178,10 +178,11 @@ export class SegmentFiles {
     for (let start = this.startOf(offset); this.has(start); start += this.fileBytes) {
       this.file(start).syncNow();
     }
-    this.#syncNames();
+    this.syncNames();
   }
 
-  #syncNames(): void {
+  /** Makes durable which files there are, blocking. */
+  syncNames(): void {
     for (const directory of this.#unsyncedDirectories) {
       // Gone where the queue was deleted meanwhile.
       if (this.#files.stat(directory) !== undefined) this.#files.syncDirectory(directory);
@@ -205,11 +206,12 @@ export class SegmentFiles {
     file.truncate(this.fileBytes);
   }
 
-  /** Removes the first file. */
+  /** Removes the first file. After a power cut it may be there again, unless its name is durably gone. */
   removeFirst(): void {
     const path = this.path(this.#startOffset);
     this.#open.close(path);
     this.#files.remove(path);
+    this.#unsyncedDirectories.add(this.directory);
     this.#kept.delete(this.#startOffset);
     this.#startOffset += this.fileBytes;
     this.#count--;

@@ -5,13 +5,10 @@
  * `SEEDS=5000` tries so many lives; `SEED=7` repeats one, and tells its story.
  */
 import assert from "node:assert/strict";
-import process from "node:process";
 import { test } from "node:test";
-import { SeededRandom } from "../harness/seeded_random.ts";
+import type { SeededRandom } from "../harness/seeded_random.ts";
+import { eachSeed } from "./campaign.ts";
 import { StoreLife } from "./store_life.ts";
-
-const SEEDS = Number(process.env.SEEDS ?? 150);
-const ONLY_SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 
 async function liveAndDie(life: StoreLife, random: SeededRandom): Promise<void> {
   await life.open();
@@ -44,16 +41,11 @@ for (const flushMode of ["SYNC", "ASYNC"] as const) {
   test(`under ${flushMode} flush no death loses what was promised, nor brings back what was lost`, {
     timeout: 24 * 3_600_000,
   }, async () => {
-    const first = ONLY_SEED ?? 1;
-    for (let seed = first; seed < first + (ONLY_SEED === undefined ? SEEDS : 1); seed++) {
-      const random = new SeededRandom(seed);
+    const file = "tests/fault/power_cut_test.ts";
+    await eachSeed({ file, filter: `under ${flushMode} flush`, seeds: 150 }, (random) => {
       const life = new StoreLife(random, { flushMode });
-      try {
-        await liveAndDie(life, random);
-      } catch (error) {
-        const command = `SEED=${seed} deno test -A tests/fault/power_cut_test.ts --filter ${flushMode}`;
-        throw new Error(`seed ${seed}; repeat with: ${command}\n${life.story.join("\n")}`, { cause: error });
-      }
-    }
+      const { story, counts } = life;
+      return { story, counts, run: () => liveAndDie(life, random) };
+    });
   });
 }

@@ -86,6 +86,7 @@ export class StoreLife {
   /** Files of the log that were deleted may be back after a power cut; what was deleted with them is not. */
   #highestMinOffset = 0;
   readonly story: string[] = [];
+  readonly counts = { kills: 0, powerCuts: 0, deathsWhileStarting: 0, callsFailed: 0 };
 
   constructor(random: SeededRandom, options: LifeOptions) {
     this.#random = random;
@@ -146,6 +147,7 @@ export class StoreLife {
       } catch (error) {
         if (!files.isDead) throw error;
       }
+      this.counts.deathsWhileStarting++;
       this.#bury("died while it was opened");
     }
     this.#wasPowerCut = false;
@@ -174,6 +176,7 @@ export class StoreLife {
   mend(): number {
     const hits = this.#faults.reduce((sum, fault) => sum + fault.hits, 0);
     for (const fault of this.#faults.splice(0)) fault.remove();
+    this.counts.callsFailed += hits;
     return hits;
   }
 
@@ -448,6 +451,7 @@ export class StoreLife {
     const isPowerCut = this.#random.next() < 0.7 || isTooLate;
     const { flushedOffset, writtenOffset } = this.#store ?? { flushedOffset: 0, writtenOffset: 0 };
     this.#highestMinOffset = Math.max(this.#highestMinOffset, this.#store?.minPhysicalOffset ?? 0);
+    this.counts[isPowerCut ? "powerCuts" : "kills"]++;
     if (isPowerCut) this.#wasPowerCut = true;
     this.#survivesUpTo = this.#wasPowerCut ? flushedOffset : writtenOffset;
     this.#tell(

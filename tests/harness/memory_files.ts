@@ -57,6 +57,8 @@ export interface MemoryFilesOptions {
   /** Of the whole disk; no end unless told. */
   capacityBytes?: number;
   nowMs?: () => number;
+  /** Turns of the event loop that a sync takes; one unless told. */
+  syncTurns?: () => number;
 }
 
 /** What outlives processes. */
@@ -81,6 +83,7 @@ export class MemoryFiles implements Files {
   capacityBytes: number;
   #sectorBytes: number;
   #nowMs: () => number;
+  #syncTurns: () => number;
   #disk: Disk;
   #isDead = false;
   #open = new Set<MemoryFile>();
@@ -93,6 +96,7 @@ export class MemoryFiles implements Files {
     this.#sectorBytes = options.sectorBytes ?? 512;
     this.capacityBytes = options.capacityBytes ?? UNBOUNDED_BYTES;
     this.#nowMs = options.nowMs ?? (() => Date.now());
+    this.#syncTurns = options.syncTurns ?? (() => 1);
     this.#disk = disk ?? { root: new MemoryDirectory(this.#nowMs()), counter: { value: 0 } };
   }
 
@@ -154,10 +158,8 @@ export class MemoryFiles implements Files {
   kill(): MemoryFiles {
     this.#isDead = true;
     const { capacityBytes } = this;
-    return new MemoryFiles(
-      { sectorBytes: this.#sectorBytes, nowMs: this.#nowMs, capacityBytes },
-      this.#disk,
-    );
+    const options = { sectorBytes: this.#sectorBytes, nowMs: this.#nowMs, syncTurns: this.#syncTurns };
+    return new MemoryFiles({ ...options, capacityBytes }, this.#disk);
   }
 
   /** Cuts the power: of what was not synced, `random` decides what is left. */
@@ -342,10 +344,8 @@ export class MemoryFiles implements Files {
     this.#checkAlive();
     const { sequence } = file.inode;
     const fault = this.#beginSync(file);
-    await new Promise<void>((resolve) => {
-      if (this.#hold !== undefined) this.#hold.ends.push(resolve);
-      else setImmediate(resolve);
-    });
+    if (this.#hold !== undefined) await new Promise<void>((resolve) => this.#hold!.ends.push(resolve));
+    else for (let left = this.#syncTurns(); left > 0; left--) await turnEnds();
     if (this.#isDead) await new Promise<never>(() => {});
     this.#endSync(file, sequence, fault);
   }
@@ -514,6 +514,10 @@ class MemoryFile implements StoreFile {
   #checkOpen(): void {
     if (this.#isClosed) throw new MemoryFileError("EBADF", "use after close", this.path);
   }
+}
+
+function turnEnds(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function parts(path: string): string[] {

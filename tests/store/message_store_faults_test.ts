@@ -8,6 +8,7 @@ import { StoreCorruptError, StoreRefusedError } from "../../src/store/types.ts";
 import { logged } from "../harness/logged.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
+import { SeededRandom } from "../harness/seeded_random.ts";
 import { bodiesOf, draft, openStore } from "../harness/store.ts";
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -308,6 +309,24 @@ describe("a store on a failing disk", () => {
     assert.equal(store.close(), first);
     await first;
     assert.equal(abort(), undefined);
+  });
+
+  test("a log file that expired is gone for good before its messages leave their queue", async () => {
+    const given = { fileReservedHours: 1, deleteAtHours: Array.from({ length: 24 }, (_, hour) => hour) };
+    for (let seed = 1; seed <= 8; seed++) {
+      files = new MemoryFiles({ nowMs: () => clock.nowMs() });
+      await open(given);
+      for (let count = 0; count < 20; count++) await append("x".repeat(1000));
+      await pass(6000);
+      clock.advance(3_600_000);
+      await pass(11_000);
+      const { minPhysicalOffset } = store;
+      assert.ok(minPhysicalOffset > 0 && store.minOffset("T", 0) > 0);
+      files = files.crash(new SeededRandom(seed));
+      await open(given);
+      assert.equal(store.minPhysicalOffset, minPhysicalOffset);
+      await store.close();
+    }
   });
 
   test("messages that expire stay as long as their queue is not durable", async () => {
