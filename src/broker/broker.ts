@@ -37,6 +37,7 @@ import { RateSampler } from "./rates.ts";
 import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
 import { Statistics } from "./statistics.ts";
+import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -152,6 +153,12 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
   });
   undo.push(() => delay.stop());
+  const timers = new Timers({
+    ...{ store, files, clock, settings: options.settings, storeDirectory: settings.storeDirectory },
+    whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
+    hasTopic: (topic) => topics.get(topic) !== undefined,
+  });
+  undo.push(() => timers.stop());
 
   const addressNow = () => formatAddress({ host: settings.advertisedHost, port });
   const client = new RemotingClient({ clock });
@@ -170,7 +177,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
 
   const dispatch = new Dispatch(handlerTable({
-    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, rules, delay },
+    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, rules, delay, timers },
     ...counters,
     storeHost: advertised,
     address: addressNow,
@@ -205,6 +212,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     await found.start();
   }
   delay.start();
+  timers.start();
   const address = addressNow();
   let stopping: Promise<void> | undefined;
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });

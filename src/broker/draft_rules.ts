@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a message may ask for, checked before anything is stored. Kinds of messages that are not built are
- * refused here: a half message must never be delivered as a plain one, nor a timed one at once.
+ * refused here: a half message must never be delivered as a plain one.
  */
 import { Property } from "../protocol/properties.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
@@ -36,11 +36,6 @@ export function requireBuiltKind(
     throw illegal("inner batches are not built yet");
   }
   if (Number.isNaN(delayLevel)) throw illegal("its property DELAY is no delay level");
-  if (delayLevel > 0) return;
-  const timer = TIMER_REQUESTS.find((name) => properties.has(name));
-  if (timer !== undefined) {
-    throw illegal(`${timer}: delivery at any time is not built yet; use a delay level (property DELAY)`);
-  }
 }
 
 function isTrue(value: string | undefined): boolean {
@@ -50,6 +45,8 @@ function isTrue(value: string | undefined): boolean {
 /** @throws RemotingError MESSAGE_ILLEGAL: the parts of a batch share one queue and are stored as they are */
 export function requireNoDelay(properties: ReadonlyMap<string, string>): void {
   if (delayLevelOf(properties) > 0) throw illegal("a batch can't be delayed");
+  const timer = TIMER_REQUESTS.find((name) => properties.has(name));
+  if (timer !== undefined) throw illegal(`a batch can't be delayed (${timer})`);
 }
 
 export function illegal(remark: string): RemotingError {

@@ -6,6 +6,7 @@ import { RequestCode } from "../protocol/request_code.ts";
 import type { HostAddress } from "../remoting/connection.ts";
 import { type Handler, type HandlerTable, LATER } from "../remoting/request.ts";
 import type { MessageStore } from "../store/message_store.ts";
+import type { MessageDraft } from "../store/types.ts";
 import type { Clients } from "./clients.ts";
 import type { ClusterQueues } from "./cluster_queues.ts";
 import type { ConsumerOffsets } from "./consumer_offsets.ts";
@@ -18,6 +19,7 @@ import { adminConfigHandlers, type LiveConfig } from "./handlers/admin_config.ts
 import { adminGroupHandlers } from "./handlers/admin_group.ts";
 import { adminOffsetHandlers } from "./handlers/admin_offset.ts";
 import { adminResetHandlers } from "./handlers/admin_reset.ts";
+import { adminTimerHandlers } from "./handlers/admin_timer.ts";
 import { adminTopicHandlers } from "./handlers/admin_topic.ts";
 import { consumerOffsetHandlers } from "./handlers/consumer_offset.ts";
 import { groupMembersHandlers } from "./handlers/group_members.ts";
@@ -28,6 +30,7 @@ import { queryAssignmentHandlers } from "./handlers/query_assignment.ts";
 import { queryMessageHandlers } from "./handlers/query_message.ts";
 import { queueLockHandlers } from "./handlers/queue_lock.ts";
 import { queueOffsetHandlers } from "./handlers/queue_offset.ts";
+import { recallHandlers } from "./handlers/recall.ts";
 import { sendHandlers } from "./handlers/send.ts";
 import { sendBackHandlers } from "./handlers/send_back.ts";
 import type { PullHold } from "./hold.ts";
@@ -39,6 +42,7 @@ import { runtimeInfo } from "./runtime_info.ts";
 import { onSlave } from "./slave/slave_requests.ts";
 import type { Statistics } from "./statistics.ts";
 import { Subscription } from "./subscription.ts";
+import type { Timers } from "./timers/timers.ts";
 import type { Topics } from "./topics.ts";
 
 /** The parts of one broker, for this page only. */
@@ -54,6 +58,7 @@ export interface BrokerParts {
   hold: PullHold;
   rules: ReadRules;
   delay: DelayDelivery;
+  timers: Timers;
   statistics: Statistics;
   rates: RateSampler;
   putTimes: PutTimes;
@@ -83,14 +88,17 @@ export function handlerTable(parts: BrokerParts): HandlerTable {
 /** Messages in and out. */
 function messageHandlers(parts: BrokerParts): [number, Handler][] {
   const { clock, store, topics, groups, offsets, clients, locks, hold, statistics, storeHost } = parts;
-  const { clusterName, delayLevelsMs, queryMaxCount, indexQueryMaxCount } = parts.settings();
+  const { clusterName, brokerName, delayLevelsMs, queryMaxCount, indexQueryMaxCount } = parts.settings();
   const delayLevelCount = delayLevelsMs.length;
   const { settings } = parts;
-  const durability = timed(parts);
+  const durability = timedPuts(parts);
   const hasLocks = (group: string) => locks.hasLiveLock(group);
   const sends = { store, durability, topics, groups, statistics, storeHost, delayLevelCount, settings };
+  const timed = (draft: MessageDraft) => parts.timers.draftFor(draft);
+  const more = { clock, clusterName, brokerName, timed };
   return [
-    ...sendHandlers({ ...sends, hasLocks, clock, clusterName, published: parts.published }),
+    ...sendHandlers({ ...sends, ...more, hasLocks, published: parts.published }),
+    ...recallHandlers({ ...sends, ...more }),
     ...sendBackHandlers(sends),
     ...timedReads(
       parts,
@@ -166,6 +174,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
       consumerOffsets: () => offsets.toJson(),
       delayOffsets: () => delay.toJson(),
     }),
+    ...adminTimerHandlers({ timers: parts.timers }),
     ...adminConfigHandlers({
       config: parts.config,
       blackList: parts.configBlackList,
@@ -200,11 +209,12 @@ function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {
     commitLogDirectory,
     acceptSendsFromMs: () => parts.settings().acceptSendsFromMs,
     delayProgress: () => parts.delay.progress(),
+    timerStatus: () => parts.timers.status(),
   });
 }
 
 /** Counts how long senders wait for their acknowledgement. */
-function timed({ durability, putTimes, clock }: BrokerParts) {
+function timedPuts({ durability, putTimes, clock }: BrokerParts) {
   return {
     when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void {
       const startMs = clock.monotonicMs();

@@ -32,6 +32,13 @@ export interface RuntimeInfoOptions {
   acceptSendsFromMs: () => number;
   /** Per level of delay: where delivery stands, and where the level's queue ends. */
   delayProgress: () => Iterable<{ level: number; offset: number; maxOffset: number }>;
+  timerStatus: () => {
+    readBehindMs: number;
+    offsetBehind: number;
+    pendingCount: number;
+    enqueueTps: number;
+    dequeueTps: number;
+  };
 }
 
 /** Pools whose queues tools want to see. Here a request waits in no queue: it is served in the turn it came in. */
@@ -72,8 +79,12 @@ export function runtimeInfo(options: RuntimeInfoOptions): Map<string, string> {
   for (const { level, offset, maxOffset } of options.delayProgress()) {
     if (maxOffset > 0) set(`scheduleMessageOffset_${level}`, `${offset},${maxOffset}`);
   }
-  for (const key of ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"]) set(key, 0);
-  for (const key of ["timerEnqueueTps", "timerDequeueTps"]) set(key, "0.0");
+  const timers = options.timerStatus();
+  set("timerReadBehind", Math.floor(timers.readBehindMs / 1000));
+  set("timerOffsetBehind", timers.offsetBehind);
+  set("timerCongestNum", timers.pendingCount);
+  set("timerEnqueueTps", decimal(timers.enqueueTps));
+  set("timerDequeueTps", decimal(timers.dequeueTps));
 
   for (const pool of POOLS) {
     set(`${pool}ThreadPoolQueueSize`, 0);

@@ -278,10 +278,26 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
 
     delayLevelsMs: values.messageDelayLevel,
     delayOffsetFlushIntervalMs: values.flushDelayOffsetInterval,
+
+    timersEnabled: values.timerWheelEnable,
+    timerPrecisionMs: TIMER_PRECISIONS_MS.findLast((known) => known <= values.timerPrecisionMs) ??
+      TIMER_PRECISIONS_MS[0],
+    timerMaxDelayMs: values.timerMaxDelaySec * 1000,
+    timerRollWindowSlots: values.timerRollWindowSlot,
+    timerFlushIntervalMs: values.timerFlushIntervalMs,
+    timerLogFileBytes: values.mappedFileSizeTimerLog,
+    timerSlotMaxMessages: values.timerCongestNumEachSlot,
+    timerIntakeStopped: values.timerStopEnqueue,
+    timerDeliveryStopped: values.timerStopDequeue,
+    recallEnabled: values.recallMessageEnable,
+    recallWhenNotWritable: values.allowRecallWhenBrokerNotWriteable,
+    recallKeyNamesTopic: values.appendTopicForTimerDeleteKey,
   };
 }
 
 const QUEUE_ENTRY_BYTES = 20;
+/** `[RMQ MessageStoreConfig.setTimerPrecisionMs]` */
+const TIMER_PRECISIONS_MS = [100, 200, 500, 1000];
 
 /** `[RMQ MixAll.getWSAddr]` */
 function lookupUrl(values: BrokerValues): string | undefined {

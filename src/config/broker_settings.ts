@@ -16,7 +16,8 @@ export interface BrokerSettings
     FlushSettings,
     ReplicationSettings,
     CleaningSettings,
-    DelaySettings {}
+    DelaySettings,
+    TimerSettings {}
 
 /** Who this broker is within its cluster. */
 export interface BrokerIdentitySettings {
@@ -232,4 +233,32 @@ export interface DelaySettings {
   readonly delayLevelsMs: readonly number[];
   /** `flushDelayOffsetInterval` */
   readonly delayOffsetFlushIntervalMs: number;
+}
+
+/** Messages for any moment, and taking them back. */
+export interface TimerSettings {
+  /** `timerWheelEnable` */
+  readonly timersEnabled: boolean;
+  /** `timerPrecisionMs`, lowered to 100, 200, 500 or 1000. */
+  readonly timerPrecisionMs: number;
+  /** `timerMaxDelaySec` */
+  readonly timerMaxDelayMs: number;
+  /** `timerRollWindowSlot`: messages further away go round again. */
+  readonly timerRollWindowSlots: number;
+  /** `timerFlushIntervalMs` */
+  readonly timerFlushIntervalMs: number;
+  /** `mappedFileSizeTimerLog` */
+  readonly timerLogFileBytes: number;
+  /** `timerCongestNumEachSlot`: messages that one moment takes before it begins to refuse. */
+  readonly timerSlotMaxMessages: number;
+  /** `timerStopEnqueue`: nothing is put into the wheel. */
+  readonly timerIntakeStopped: boolean;
+  /** `timerStopDequeue`: nothing is delivered from it. */
+  readonly timerDeliveryStopped: boolean;
+  /** `recallMessageEnable`: producers may take messages back. */
+  readonly recallEnabled: boolean;
+  /** `allowRecallWhenBrokerNotWriteable` */
+  readonly recallWhenNotWritable: boolean;
+  /** `appendTopicForTimerDeleteKey`: what takes back a message names its topic, too. */
+  readonly recallKeyNamesTopic: boolean;
 }

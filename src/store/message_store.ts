@@ -426,6 +426,21 @@ export class MessageStore {
     return typeof record === "string" ? undefined : record;
   }
 
+  /**
+   * The message of a known length at a physical offset: at once where it lies near the log's end, else by promise.
+   * @throws what the disk says
+   */
+  fetchMessage(
+    physicalOffset: number,
+    bytes: number,
+  ): MessageRecord | undefined | Promise<MessageRecord | undefined> {
+    if (!this.#reader.isCold(physicalOffset)) return this.readMessage(physicalOffset);
+    return this.#reader.recordAsync(physicalOffset, bytes).then((record) => {
+      const message = record && decodeRecord(record);
+      return typeof message === "string" || message?.physicalOffset !== physicalOffset ? undefined : message;
+    });
+  }
+
   /** Queue entry: where message `queueOffset` lies, and its tags code. */
   queueEntry(
     topic: string,

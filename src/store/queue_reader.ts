@@ -93,6 +93,18 @@ export class QueueReader {
     return this.#log.readInto(record, 0, physicalOffset, bytes) ? record : undefined;
   }
 
+  /** Whether what lies at a physical offset may be on the device only. */
+  isCold(physicalOffset: number): boolean {
+    return this.#log.writtenOffset - physicalOffset > WARM_BYTES;
+  }
+
+  /** The bytes of a record whose length is known, read without blocking; undefined where the log does not have them. */
+  async recordAsync(physicalOffset: number, bytes: number): Promise<Buffer | undefined> {
+    if (bytes < FIXED_BYTES || bytes > this.#maxRecordBytes) return undefined;
+    const record = Buffer.allocUnsafe(bytes);
+    return await this.#log.readFilesAsync(record, 0, physicalOffset, bytes) ? record : undefined;
+  }
+
   #lengthAt(physicalOffset: number): number | undefined {
     let head = Buffer.allocUnsafe(FIXED_BYTES);
     if (!this.#log.readInto(head, 0, physicalOffset, head.length)) return undefined;
@@ -147,7 +159,7 @@ export class QueueReader {
         clock: this.#options.clock,
       })
       : new Reading(this.#log, this.#damage, queue, picked, nextBeginOffset);
-    return logEnd - lowest > WARM_BYTES ? reading.runAsync() : reading.run();
+    return this.isCold(lowest) ? reading.runAsync() : reading.run();
   }
 
   /** Whether an entry can be true. A long record has to say so itself, before room is made for it. */

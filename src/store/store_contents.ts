@@ -26,7 +26,6 @@ const REFUSED: Content = [
 ];
 
 const LEFT_ALONE: Content = [
-  ["timerlog", "messages with a delivery time (TIMER_…) that are still to come are not delivered"],
   [
     "consumequeue/RMQ_SYS_TRANS_HALF_TOPIC",
     "transactions that are neither committed nor rolled back stay so: their producers are not asked",

@@ -298,7 +298,7 @@ describe("messages that are not taken", () => {
       msgId: "x",
     };
     const codes = Object.entries(RequestCode).filter(([name]) =>
-      /TRANSACTION|HALF_MESSAGE|SEND_REPLY|RECALL|POP_|PEEK|ACK_MESSAGE|INVISIBLE|^NOTIFICATION$|POLLING/
+      /TRANSACTION|HALF_MESSAGE|SEND_REPLY|POP_|PEEK|ACK_MESSAGE|INVISIBLE|^NOTIFICATION$|POLLING/
         .test(name)
     );
     assert.ok(codes.length >= 12);

@@ -40,24 +40,11 @@ describe("requireBuiltKind()", () => {
     assert.equal(codeFor({ ...retry, properties: { TRAN_MSG: "true", DELAY: "0" } }), 16);
   });
 
-  test("refuses delivery times, several queues and inner batches with MESSAGE_ILLEGAL", () => {
-    for (
-      const name of [
-        "TIMER_DELAY_SEC",
-        "TIMER_DELAY_MS",
-        "TIMER_DELIVER_MS",
-        "INNER_MULTI_DISPATCH",
-        "INNER_NUM",
-      ]
-    ) {
+  test("refuses several queues and inner batches with MESSAGE_ILLEGAL", () => {
+    for (const name of ["INNER_MULTI_DISPATCH", "INNER_NUM"]) {
       assert.equal(codeFor({ properties: { [name]: "1" } }), 13, name);
     }
     for (const sysFlag of [0x40, 0x80]) assert.equal(codeFor({ sysFlag }), 13);
-  });
-
-  test("lets a delay level go before a delivery time, as Apache does", () => {
-    assert.equal(codeFor({ properties: { TIMER_DELAY_SEC: "1", DELAY: "1" } }), 0);
-    assert.equal(codeFor({ properties: { TIMER_DELAY_SEC: "1", DELAY: "0" } }), 13);
   });
 
   test("refuses a delay level that is no number with MESSAGE_ILLEGAL", () => {
@@ -65,10 +52,13 @@ describe("requireBuiltKind()", () => {
   });
 });
 
-test("requireNoDelay() refuses delay levels above 0", () => {
+test("requireNoDelay() refuses delay levels above 0 and times of delivery", () => {
   const check = (DELAY: string) => requireNoDelay(new Map([["DELAY", DELAY]]));
   check("0");
   check("-1");
   requireNoDelay(new Map());
   assert.throws(() => check("1"), RemotingError);
+  for (const name of ["TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS"]) {
+    assert.throws(() => requireNoDelay(new Map([[name, "1"]])), RemotingError);
+  }
 });

@@ -38,6 +38,13 @@ function options(given: Partial<RuntimeInfoOptions> = {}) {
     space: () => ({ totalBytes: 251.94 * GIB, usableBytes: 78.9 * GIB }),
     acceptSendsFromMs: () => 0,
     delayProgress: () => [{ level: 3, offset: 5, maxOffset: 9 }, { level: 4, offset: 0, maxOffset: 0 }],
+    timerStatus: () => ({
+      readBehindMs: 1999,
+      offsetBehind: 7,
+      pendingCount: 12,
+      enqueueTps: 1.5,
+      dequeueTps: 0,
+    }),
     ...given,
   };
   return { clock, statistics, rates, all };

@@ -8,9 +8,11 @@ import { ConsumerOffsets } from "../../src/broker/consumer_offsets.ts";
 import { DelayDelivery } from "../../src/broker/delay_delivery.ts";
 import { Durability } from "../../src/broker/durability.ts";
 import { Groups } from "../../src/broker/groups.ts";
+import { adminTimerHandlers } from "../../src/broker/handlers/admin_timer.ts";
 import { heartbeatHandlers } from "../../src/broker/handlers/heartbeat.ts";
 import { pullHandlers } from "../../src/broker/handlers/pull.ts";
 import { queryMessageHandlers } from "../../src/broker/handlers/query_message.ts";
+import { recallHandlers } from "../../src/broker/handlers/recall.ts";
 import { sendHandlers } from "../../src/broker/handlers/send.ts";
 import { sendBackHandlers } from "../../src/broker/handlers/send_back.ts";
 import { PullHold } from "../../src/broker/hold.ts";
@@ -19,6 +21,7 @@ import { ReadRules } from "../../src/broker/read_rules.ts";
 import { QueueLocks } from "../../src/broker/queue_locks.ts";
 import { Statistics } from "../../src/broker/statistics.ts";
 import { Subscription } from "../../src/broker/subscription.ts";
+import { Timers } from "../../src/broker/timers/timers.ts";
 import { Topics } from "../../src/broker/topics.ts";
 import { loadBrokerConfiguration } from "../../src/config/broker_config.ts";
 import type { BrokerSettings } from "../../src/config/broker_settings.ts";
@@ -30,6 +33,7 @@ import type { Response } from "../../src/remoting/command.ts";
 import { Dispatch } from "../../src/remoting/dispatch.ts";
 import { hostAddress } from "../../src/remoting/host_address.ts";
 import { MessageStore } from "../../src/store/message_store.ts";
+import type { MessageDraft } from "../../src/store/types.ts";
 import { until } from "../harness/until.ts";
 import { ManualClock } from "./manual_clock.ts";
 import { bodyBytes, MemoryConnection } from "./memory_connection.ts";
@@ -37,6 +41,8 @@ import { MemoryFiles } from "./memory_files.ts";
 import { bodiesOf } from "./store.ts";
 
 const STORE = "/store";
+/** Of the timer wheel: about two hours and a half. */
+const TIMER_SLOTS = 10_000;
 const STORE_HOST = hostAddress("10.1.2.3", 10911);
 
 export interface BrokerPartsOptions {
@@ -100,6 +106,7 @@ export class BrokerParts {
   readonly hold: PullHold;
   readonly rules: ReadRules;
   readonly delay: DelayDelivery;
+  readonly timers: Timers;
   readonly statistics: Statistics;
   readonly dispatch: Dispatch;
   readonly connection = new MemoryConnection();
@@ -173,16 +180,25 @@ export class BrokerParts {
       file: new JsonFile(files, clock, `${directory}/delayOffset.json`),
       whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
     });
+    this.timers = new Timers({
+      ...{ store, files, clock, settings: now, storeDirectory: STORE, slotCount: TIMER_SLOTS },
+      whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
+      hasTopic: (topic) => topics.get(topic) !== undefined,
+    });
+    const timed = (draft: MessageDraft) => this.timers.draftFor(draft);
     const sends = {
       ...{ store, durability, topics, groups, statistics, settings: now },
       storeHost: STORE_HOST,
       delayLevelCount: settings.delayLevelsMs.length,
     };
     const hasLocks = (group: string) => this.locks.hasLiveLock(group);
-    const { clusterName, queryMaxCount, indexQueryMaxCount } = settings;
+    const { clusterName, brokerName, queryMaxCount, indexQueryMaxCount } = settings;
+    const more = { clock, clusterName, brokerName, timed };
     this.dispatch = new Dispatch(
       new Map([
-        ...sendHandlers({ ...sends, hasLocks, clock, clusterName, published: () => this.published() }),
+        ...sendHandlers({ ...sends, ...more, hasLocks, published: () => this.published() }),
+        ...recallHandlers({ ...sends, ...more }),
+        ...adminTimerHandlers({ timers: this.timers }),
         ...sendBackHandlers(sends),
         ...pullHandlers({
           ...{ store, topics, groups, offsets, hold, rules, statistics, clock, settings: now },
@@ -261,6 +277,7 @@ export class BrokerParts {
   async close(): Promise<void> {
     this.hold.stop();
     await this.delay.stop();
+    await this.timers.stop();
     this.durability.stop();
     await this.offsets.close();
     this.groups.flush();

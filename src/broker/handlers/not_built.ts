@@ -23,12 +23,6 @@ const TABLE: readonly NotBuilt[] = [
     remark: "request and reply is not supported by this broker",
   },
   {
-    // What a default Apache broker answers: recalling is off there.
-    codes: [RequestCode.RECALL_MESSAGE],
-    code: ResponseCode.NO_PERMISSION,
-    remark: "recalling messages is not enabled: this broker does not support timer messages",
-  },
-  {
     // Consumers that let the broker assign queues (QUERY_ASSIGNMENT) are given them to pull from.
     codes: [RequestCode.SET_MESSAGE_REQUEST_MODE, RequestCode.GET_ALL_MESSAGE_REQUEST_MODE],
     remark: "setting how a group consumes is not supported by this broker: consumers pull",
@@ -50,10 +44,6 @@ const TABLE: readonly NotBuilt[] = [
   {
     codes: [RequestCode.UPDATE_AND_CREATE_STATIC_TOPIC],
     remark: "static topics are not supported by this broker",
-  },
-  {
-    codes: [RequestCode.GET_TIMER_CHECK_POINT, RequestCode.GET_TIMER_METRICS],
-    remark: "timer messages are not supported by this broker",
   },
   {
     codes: [RequestCode.CHECK_ROCKSDB_CQ_WRITE_PROGRESS, RequestCode.EXPORT_ROCKSDB_CONFIG_TO_JSON],

@@ -27,6 +27,8 @@ import { withDelay } from "../delay_levels.ts";
 import { illegal, requireBuiltKind, requireNoDelay } from "../draft_rules.ts";
 import type { Outcome } from "../durability.ts";
 import { asRemotingError, sendAnswer } from "../put_outcome.ts";
+import { recallHandleOf } from "../timers/recall_handle.ts";
+import { TIMER_TOPIC } from "../timers/timer_request.ts";
 import {
   dlqTopicOf,
   isForbiddenToSend,
@@ -62,7 +64,10 @@ export interface SendOptions {
   /** As stored in messages and message ids: the address that clients are given. */
   storeHost: StoredHost;
   clusterName: string;
+  brokerName: string;
   delayLevelCount: number;
+  /** The draft as it waits for the moment that it asks for, or as it is. @throws RemotingError where that can't be */
+  timed: (draft: MessageDraft) => MessageDraft;
   /** What may change while the broker runs. */
   settings: () => SendSettings;
 }
@@ -132,7 +137,7 @@ class Sender {
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
     if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
-    draft = withDelay(draft, this.#options.delayLevelCount);
+    draft = this.#options.timed(withDelay(draft, this.#options.delayLevelCount));
     const { physicalOffset, queueOffset, endOffset } = this.#options.store.append(draft);
     this.#options.statistics.onStored(send.topic, 1, endOffset - physicalOffset);
     const fields = this.#commonFields();
@@ -140,6 +145,10 @@ class Sender {
     fields.queueId = String(queueId);
     fields.queueOffset = String(queueOffset);
     fields.transactionId = draft.propertyMap.get(Property.UNIQ_KEY)!;
+    if (draft.topic === TIMER_TOPIC) {
+      const handle = recallHandleOf(draft.propertyMap, this.#options.brokerName);
+      if (handle !== undefined) fields.recallHandle = handle;
+    }
     this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields, isNewTopic);
   }
 

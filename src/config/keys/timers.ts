@@ -24,22 +24,22 @@ export const delayKeys = {
 } satisfies KeyTable;
 
 export const timerKeys = {
-  timerWheelEnable: notYet(flag(), true, "Take messages that name any moment of delivery."),
-  timerPrecisionMs: notYet(ms(), 1000, "How exact that moment is."),
-  timerMaxDelaySec: notYet(seconds(), 259200, "How far away it may be."),
-  timerRollWindowSlot: notYet(
+  timerWheelEnable: acts(flag(), true, "Take messages that name any moment of delivery."),
+  timerPrecisionMs: acts(ms(), 1000, "How exact that moment is: 100, 200, 500 or 1000."),
+  timerMaxDelaySec: acts(seconds(), 259200, "How far away it may be.", { live: true }),
+  timerRollWindowSlot: acts(
     count(),
     172800,
     "Slots ahead that the wheel holds; later messages go round again.",
   ),
-  timerFlushIntervalMs: notYet(ms(), 1000, "How often the wheel is written to disk."),
+  timerFlushIntervalMs: acts(ms(1), 1000, "How often the wheel is written to disk."),
   timerWheelSnapshotFlush: notYet(flag(), false, "Write it as a whole to a file of its own."),
   timerWheelSnapshotIntervalMs: notYet(ms(), 10000, "How often."),
-  mappedFileSizeTimerLog: notYet(bytes(), 104857600, "Size of one file of the timer's log."),
+  mappedFileSizeTimerLog: acts(bytes(68), 104857600, "Size of one file of the timer's log."),
   timerGetMessageThreadNum: notYet(count(), 3, "Threads that read messages that are due."),
   timerPutMessageThreadNum: notYet(count(), 3, "Threads that deliver them."),
-  timerStopEnqueue: notYet(flag(), false, "Take no more messages into the wheel."),
-  timerStopDequeue: notYet(flag(), false, "Shown to tools: deliver none."),
+  timerStopEnqueue: acts(flag(), false, "Take no more messages into the wheel.", { live: true }),
+  timerStopDequeue: acts(flag(), false, "Deliver none of them.", { live: true }),
   timerWarmEnable: notYet(flag(), false, "Shown to tools: read messages before they are due."),
   timerEnableDisruptor: notYet(flag(), false, "Shown to tools: hand messages on through a ring buffer."),
   timerCheckMetricsWhen: notYet(text("hours"), "05", "Shown to tools: hour at which counts are checked."),
@@ -47,14 +47,24 @@ export const timerKeys = {
   timerInterceptDelayLevel: notYet(flag(), false, "Let the wheel serve delay levels, too."),
   timerSkipUnknownError: notYet(flag(), false, "Go on after a message that fails for no known reason."),
   timerEnableRetryUntilSuccess: notYet(flag(), false, "Try to deliver until it works."),
-  timerCongestNumEachSlot: notYet(count(), 2147483647, "Messages that one slot takes."),
+  timerCongestNumEachSlot: acts(
+    count(1),
+    2147483647,
+    "Messages that one slot takes before it begins to refuse; it refuses all from twice as many on.",
+    { live: true },
+  ),
   timerMetricSmallThreshold: notYet(
     count(),
     1000000,
     "Topics with fewer waiting messages are counted exactly.",
   ),
   timerProgressLogIntervalMs: notYet(ms(), 10000, "How often progress is logged."),
-  appendTopicForTimerDeleteKey: notYet(flag(), false, "Name the topic in the key that takes back a message."),
+  appendTopicForTimerDeleteKey: acts(
+    flag(),
+    false,
+    "Name the topic in the key that takes back a message.",
+    { live: true },
+  ),
   timerRocksDBEnable: fixed(
     flag(),
     false,
@@ -79,6 +89,6 @@ export const delayArea: Area = {
 
 export const timerArea: Area = {
   title: "Timed messages",
-  about: "Messages for any moment. Not built yet: such sends are refused, whatever stands here.",
+  about: "Messages for any moment.",
   keys: timerKeys,
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Area, fixed, type KeyTable, notYet } from "../key.ts";
+import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
 import { bytes, count, flag, long, ms } from "../kinds.ts";
 
 export const transactionKeys = {
@@ -32,8 +32,10 @@ export const transactionKeys = {
   ),
   transWriteOriginTransHalfEnable: notYet(flag(), true, "Write open transactions to their topic as well."),
   storeReplyMessageEnable: notYet(flag(), true, "Store replies of request and reply as messages."),
-  recallMessageEnable: notYet(flag(), false, "Let producers take back delayed messages."),
-  allowRecallWhenBrokerNotWriteable: notYet(flag(), true, "Even while the broker takes no messages."),
+  recallMessageEnable: acts(flag(), false, "Let producers take back delayed messages.", { live: true }),
+  allowRecallWhenBrokerNotWriteable: acts(flag(), true, "Even while the broker takes no messages.", {
+    live: true,
+  }),
 } satisfies KeyTable;
 
 export const transactionArea: Area = {

@@ -422,12 +422,6 @@ describe("kinds of messages that are not built", () => {
     assert.equal((await broker.send({ topic: "T", properties: { TRAN_MSG: "false" } })).code, 0);
   });
 
-  test("delivery at any time: MESSAGE_ILLEGAL", async () => {
-    for (const name of ["TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS"]) {
-      await refused(broker.send({ topic: "T", properties: { [name]: "10" } }), 13, new RegExp(name));
-    }
-  });
-
   test("dispatch to several queues and inner batches: MESSAGE_ILLEGAL", async () => {
     const properties = { INNER_MULTI_DISPATCH: "%LMQ%a", INNER_MULTI_QUEUE_OFFSET: "0" };
     await refused(broker.send({ topic: "T", properties }), 13, /INNER_MULTI_DISPATCH/);

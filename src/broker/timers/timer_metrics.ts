@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `config/timermetrics`: how many messages of each topic wait for their moment. [RMQ TimerMetrics] */
+import type { Clock } from "../../base/clock.ts";
+import { DataVersion } from "../../protocol/bodies/data_version.ts";
+import { asInteger, asObject } from "../../protocol/bodies/json_fields.ts";
+import { formatJson, type JsonFile } from "../json_file.ts";
+
+interface Metric {
+  count: number;
+  timestampMs: number;
+}
+
+export class TimerMetrics {
+  #file: JsonFile;
+  #clock: Clock;
+  #metrics: Map<string, Metric>;
+  #dataVersion: DataVersion;
+  #isChanged = false;
+
+  constructor(file: JsonFile, clock: Clock) {
+    this.#file = file;
+    this.#clock = clock;
+    const stored = file.load((object) => ({
+      metrics: Object.entries(asObject(object.timingCount)).map(([topic, value]): [string, Metric] => {
+        const { count, timeStamp } = asObject(value);
+        return [topic, { count: asInteger(count, 0), timestampMs: asInteger(timeStamp, 0) }];
+      }),
+      dataVersion: DataVersion.fromJson(object.dataVersion),
+    }));
+    this.#metrics = new Map(stored?.metrics);
+    this.#dataVersion = stored?.dataVersion ?? DataVersion.initial(clock.nowMs());
+  }
+
+  add(topic: string, step: number): void {
+    const nowMs = this.#clock.nowMs();
+    const metric = this.#metrics.get(topic);
+    if (metric === undefined) this.#metrics.set(topic, { count: step, timestampMs: nowMs });
+    else {
+      metric.count += step;
+      metric.timestampMs = nowMs;
+    }
+    this.#isChanged = true;
+  }
+
+  countOf(topic: string): number {
+    return this.#metrics.get(topic)?.count ?? 0;
+  }
+
+  /** Forgets topics that are gone. */
+  keepOnly(exists: (topic: string) => boolean): void {
+    for (const topic of this.#metrics.keys()) {
+      if (exists(topic)) continue;
+      this.#metrics.delete(topic);
+      this.#isChanged = true;
+    }
+  }
+
+  /** As in the file, and as answered to GET_TIMER_METRICS. */
+  toJson(): unknown {
+    const timingCount = [...this.#metrics].map(([topic, { count, timestampMs }]) =>
+      [topic, { count, timeStamp: timestampMs }] as const
+    );
+    return { dataVersion: this.#dataVersion.toJson(), timingCount: new Map(timingCount) };
+  }
+
+  /** Writes what has changed; durable when the promise resolves. @throws what the disk says */
+  async persist(): Promise<void> {
+    if (!this.#isChanged) return;
+    this.#isChanged = false;
+    this.#dataVersion = this.#dataVersion.next(this.#clock.nowMs());
+    try {
+      await this.#file.writeInPieces([formatJson(this.toJson())]);
+    } catch (error) {
+      this.#isChanged = true;
+      throw error;
+    }
+  }
+}
