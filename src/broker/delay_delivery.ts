@@ -19,7 +19,7 @@ import type { JsonFile } from "./json_file.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
-/** How often the queues are looked at; delivery times are judged by the wall clock. */
+/** How often the queues are looked at, unless a message is due before; delivery times are judged by the wall clock. */
 const LOOK_INTERVAL_MS = 100;
 /** Copies of one level on their way to the disk at the same time. */
 const MAX_UNDER_WAY = 1024;
@@ -54,7 +54,8 @@ export class DelayDelivery {
   #options: DelayDeliveryOptions;
   #levels: Level[];
   #dataVersion: DataVersion;
-  #timers: Timer[] = [];
+  #lookTimer: Timer | undefined;
+  #flushTimer: Timer | undefined;
   /** Progress of levels that the configuration no longer has: their messages wait for it to come back. */
   #others: (readonly [level: number, offset: number])[];
   #persisted: string;
@@ -78,15 +79,14 @@ export class DelayDelivery {
 
   start(): void {
     const { clock, delayOffsetFlushIntervalMs } = this.#options;
-    this.#timers.push(
-      clock.every(LOOK_INTERVAL_MS, () => this.#levels.forEach((level) => level.deliverDue())),
-      clock.every(delayOffsetFlushIntervalMs, () => this.persist()),
-    );
+    this.#lookTimer = clock.after(LOOK_INTERVAL_MS, this.#look);
+    this.#flushTimer = clock.every(delayOffsetFlushIntervalMs, () => this.persist());
   }
 
   /** Stops, and keeps the progress once its copies are flushed. */
   async stop(): Promise<void> {
-    for (const timer of this.#timers.splice(0)) timer.cancel();
+    this.#lookTimer?.cancel();
+    this.#flushTimer?.cancel();
     for (const level of this.#levels) level.stop();
     try {
       await this.#options.store.flush();
@@ -134,6 +134,17 @@ export class DelayDelivery {
     this.#due = { offsets, writtenOffset: this.#options.store.writtenOffset };
     this.#writeDue();
   }
+
+  #look = (): void => {
+    const { clock } = this.#options;
+    const nowMs = clock.nowMs();
+    let waitMs = LOOK_INTERVAL_MS;
+    for (const level of this.#levels) {
+      level.deliverDue();
+      waitMs = Math.min(waitMs, level.nextDueMs - nowMs);
+    }
+    this.#lookTimer = clock.after(Math.max(1, waitMs), this.#look);
+  };
 
   #writeDue(): void {
     if (this.#due === undefined || this.#options.store.flushedOffset < this.#due.writtenOffset) return;
@@ -193,6 +204,8 @@ class Level {
   #nextOffset: number;
   /** More is due than could be delivered at a time. */
   #hasMore = false;
+  /** When the first message that waits is due; Infinity where nobody knows. */
+  nextDueMs = Infinity;
   #isStopped = false;
   #hasFailed = false;
 
@@ -215,6 +228,7 @@ class Level {
   /** Delivers what is due; what fails is tried again with the next call. */
   deliverDue(): void {
     if (this.#isStopped) return;
+    this.nextDueMs = Infinity;
     try {
       this.#deliverDue();
       this.#hasFailed = false;
@@ -241,7 +255,10 @@ class Level {
       this.#hasMore = this.#nextOffset - this.offset >= MAX_UNDER_WAY;
       if (this.#hasMore) return;
       const entry = store.queueEntry(SCHEDULE_TOPIC, queueId, this.#nextOffset);
-      if (entry !== undefined && !this.#isDue(entry.tagsCode, clock.nowMs())) return;
+      if (entry !== undefined && !this.#isDue(entry.tagsCode, clock.nowMs())) {
+        this.nextDueMs = entry.tagsCode;
+        return;
+      }
       this.#deliver(entry && store.readMessage(entry.physicalOffset));
     }
   }
