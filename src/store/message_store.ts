@@ -788,14 +788,18 @@ export class MessageStore {
     }
     if (!this.#cleaner.isDue(state)) return;
     let deleted = 0;
-    while (
-      deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state, this.#deletableOffset(state))
-    ) {
-      deleted++;
-      const pauseMs = this.#options.commitLogDeletePauseMs;
-      await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+    try {
+      while (
+        deleted < this.#cleaner.batchMaxFiles && this.#cleaner.deleteOne(state, this.#deletableOffset(state))
+      ) {
+        deleted++;
+        const pauseMs = this.#options.commitLogDeletePauseMs;
+        await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+      }
+    } finally {
+      // also where the next file can't be deleted
+      if (deleted > 0) await this.#dropExpiredEntries();
     }
-    if (deleted > 0) await this.#dropExpiredEntries();
   };
 
   /**

@@ -84,7 +84,12 @@ export class SettledPlaceFile {
     }
     if (stat !== undefined) this.#files.remove(this.#path);
     const file = this.#files.create(this.#path, 2 * SLOT_BYTES);
-    this.#files.syncDirectory(directory);
+    try {
+      this.#files.syncDirectory(directory);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
     return file;
   }
 }

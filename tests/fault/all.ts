@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The long campaign (`deno task test:fault`): every test that makes something fail, with thousands of seeds and dozens
- * of kills, and at the end the sum of what was tried. `SEEDS`, `KILLS` change how much.
+ * of kills, and at the end the sum of what was tried. `SEEDS`, `KILLS` and `STRIDE` change how much.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -18,7 +18,13 @@ async function main(): Promise<number> {
   const path = join(directory, "report");
   const startMs = performance.now();
   try {
-    const status = await run({ SEEDS: "1000", KILLS: "30", ...process.env, RMQ_FAULT_REPORT: path });
+    const status = await run({
+      SEEDS: "1000",
+      KILLS: "30",
+      STRIDE: "1",
+      ...process.env,
+      RMQ_FAULT_REPORT: path,
+    });
     print(readReport(path), (performance.now() - startMs) / 1000);
     return status;
   } finally {

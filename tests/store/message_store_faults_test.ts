@@ -329,6 +329,18 @@ describe("a store on a failing disk", () => {
     }
   });
 
+  test("a log file that can't be deleted keeps no queue from following those that were", async () => {
+    await open({ fileReservedHours: 1, deleteAtHours: Array.from({ length: 24 }, (_, hour) => hour) });
+    for (let count = 0; count < 20; count++) await append("x".repeat(1000));
+    await pass(6000);
+    files.fail({ operation: "remove", code: "EACCES", path: /commitlog/, skip: 1, times: Infinity });
+    clock.advance(3_600_000);
+    await pass(11_000);
+    assert.equal(store.minPhysicalOffset, 4096);
+    const first = store.minOffset("T", 0);
+    assert.ok(first > 0 && store.queueEntry("T", 0, first)!.physicalOffset >= 4096);
+  });
+
   test("messages that expire stay as long as their queue is not durable", async () => {
     await open({ deleteAtHours: [...Array(24).keys()], fileReservedHours: 1, cleanIntervalMs: 1000 });
     const fault = files.fail({ operation: "sync", code: "EIO", path: /consumequeue/, times: Infinity });
