@@ -13,7 +13,7 @@ public final class SqlFilter implements Scenario {
     public void run(Run run) throws Exception {
         run.sendAll(run.producer(), run.messages("first", 1));
         DefaultMQPushConsumer consumer = run.pushConsumer(run.group());
-        consumer.subscribe(run.topic(), MessageSelector.bySql("color = 'blue' AND weight > 3"));
+        consumer.subscribe(run.topic(), MessageSelector.bySql(run.text("expression", "color = 'blue' AND weight > 3")));
         consumer.registerMessageListener((MessageListenerConcurrently) (messages, context) -> {
             messages.forEach(message -> run.received("consumer", message));
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
