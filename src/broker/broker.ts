@@ -21,6 +21,7 @@ import { makeDurableDirectory } from "../store/make_directory.ts";
 import { MessageStore } from "../store/message_store.ts";
 import { Clients } from "./clients.ts";
 import { ClusterQueues } from "./cluster_queues.ts";
+import { ConsumerFilters } from "./consumer_filters.ts";
 import { ConsumerOffsets } from "./consumer_offsets.ts";
 import { DelayDelivery } from "./delay_delivery.ts";
 import { Durability } from "./durability.ts";
@@ -131,7 +132,17 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
 
   const clients = new Clients({ clock, settings: options.settings });
   const locks = new QueueLocks({ clock });
-  const housekeeping = startHousekeeping(clock, clients, locks);
+  const filters = ConsumerFilters.open({
+    ...{ ...settings, ...common },
+    isOnline: (group, topic) => clients.subscription(group, topic) !== undefined,
+    lastStoreTimestampMs: () => store.lastStoreTimestampMs,
+    wasStoppedCleanly: store.directory.wasStoppedCleanly,
+  });
+  undo.push(() => filters.flush());
+  if (settings.filterBitMaps) {
+    store.calculateBitMaps((topic, properties) => filters.bitMapOf(topic, properties));
+  }
+  const housekeeping = startHousekeeping(clock, clients, locks, filters);
   undo.push(() => housekeeping.cancel());
   const counters = startCounters(clock, topics);
   undo.push(() => counters.stop());
@@ -177,7 +188,8 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
 
   const dispatch = new Dispatch(handlerTable({
-    ...{ clock, store, topics, groups, offsets, clients, locks, durability, hold, rules, delay, timers },
+    ...{ clock, store, topics, groups, offsets, clients, filters, locks, durability, hold, rules, delay },
+    timers,
     ...counters,
     storeHost: advertised,
     address: addressNow,

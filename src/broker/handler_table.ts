@@ -9,6 +9,7 @@ import type { MessageStore } from "../store/message_store.ts";
 import type { MessageDraft } from "../store/types.ts";
 import type { Clients } from "./clients.ts";
 import type { ClusterQueues } from "./cluster_queues.ts";
+import type { ConsumerFilters } from "./consumer_filters.ts";
 import type { ConsumerOffsets } from "./consumer_offsets.ts";
 import type { DelayDelivery } from "./delay_delivery.ts";
 import type { Durability, Outcome } from "./durability.ts";
@@ -53,6 +54,7 @@ export interface BrokerParts {
   groups: Groups;
   offsets: ConsumerOffsets;
   clients: Clients;
+  filters: ConsumerFilters;
   locks: QueueLocks;
   durability: Durability;
   hold: PullHold;
@@ -106,6 +108,7 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
         ...{ store, topics, groups, offsets, hold, rules: parts.rules, statistics, clock, settings },
         online: (group) => clients.consumerGroup(group),
         parseSubscription: Subscription.parse,
+        filterOf: (group, topic, subscription) => parts.filters.filterOf(group, topic, subscription),
       }),
     ),
     ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
@@ -116,7 +119,7 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
 function consumerHandlers(parts: BrokerParts): [number, Handler][] {
   const { clock, store, topics, groups, offsets, clients, locks, settings } = parts;
   return [
-    ...heartbeatHandlers({ clock, clients, groups, topics, settings }),
+    ...heartbeatHandlers({ clock, clients, groups, topics, filters: parts.filters, settings }),
     ...groupMembersHandlers({ clients }),
     ...queryAssignmentHandlers({ clients, queuesOf: (topic) => parts.clusterQueues.of(topic) }),
     ...consumerOffsetHandlers({

@@ -117,6 +117,14 @@ export interface DeliverySettings {
   readonly rejectPullConsumers: boolean;
   /** `enablePropertyFilter`: consumers may filter by SQL92 expressions. */
   readonly propertyFilter: boolean;
+  /** `enableCalcFilterBitMap`: extended queue entries tell which groups' filters their message fulfils. */
+  readonly filterBitMaps: boolean;
+  /** `maxErrorRateOfBloomFilter`: how often that may be wrongly yes. */
+  readonly bloomErrorPercent: number;
+  /** `expectConsumerNumUseFilter`: for so many groups of a topic. */
+  readonly bloomGroupCount: number;
+  /** `filterDataCleanTimeSpan`: filters of groups gone for so long are forgotten. */
+  readonly filterExpiryMs: number;
   /** `maxTransferBytesOnMessageInMemory` and `…Count…`: limits of one pull of recent messages. */
   readonly pullMaxBytesInMemory: number;
   readonly pullMaxCountInMemory: number;
@@ -145,6 +153,10 @@ export interface StoreSettings {
   readonly commitLogFileBytes: number;
   /** `mappedFileSizeConsumeQueue`, rounded up to whole entries of 20 bytes. */
   readonly consumeQueueFileBytes: number;
+  /** `enableConsumeQueueExt`: new queue entries are extended by what filters need. */
+  readonly consumeQueueExtension: boolean;
+  /** `mappedFileSizeConsumeQueueExt` */
+  readonly consumeQueueExtensionFileBytes: number;
   /** `checkCRCOnRecover` */
   readonly checkCrcOnRecover: boolean;
   /** Whether records get a checksum over all of them. */

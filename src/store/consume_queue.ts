@@ -9,7 +9,14 @@
  */
 import { Buffer } from "node:buffer";
 import { readLong, writeLong } from "../protocol/record.ts";
+import {
+  type ConsumeQueueExtension,
+  extensionOffset,
+  readTagsCode,
+  writeTagsCode,
+} from "./consume_queue_extension.ts";
 import type { SegmentFiles } from "./segment_files.ts";
+import type { QueueExtension } from "./types.ts";
 
 export const ENTRY_BYTES = 20;
 const FILLER_SIZE = 0x7fffffff;
@@ -18,6 +25,7 @@ const FILLER_SIZE = 0x7fffffff;
 export interface QueueEntry {
   physicalOffset: number;
   size: number;
+  /** Hash of the tags, delivery time, or address of an extension (see `extensionOffset`). */
   tagsCode: number;
 }
 
@@ -33,6 +41,8 @@ const MAX_PENDING_BYTES = ENTRY_BYTES * 1024;
 export class ConsumeQueue {
   readonly topic: string;
   readonly queueId: number;
+  /** Absent where entries have none. */
+  readonly extension: ConsumeQueueExtension | undefined;
   #segments: SegmentFiles;
   /** Next offset to be given to a message; runs ahead of `maxOffset` by what is not yet visible. */
   nextOffset = 0;
@@ -48,10 +58,26 @@ export class ConsumeQueue {
   #lastPhysicalEnd = 0;
   #isDestroyed = false;
 
-  constructor(topic: string, queueId: number, segments: SegmentFiles) {
+  constructor(topic: string, queueId: number, segments: SegmentFiles, extension?: ConsumeQueueExtension) {
     this.topic = topic;
     this.queueId = queueId;
+    this.extension = extension;
     this.#segments = segments;
+  }
+
+  /**
+   * The code for the entry that is put next: the one given, or the address of a new extension that holds it.
+   * @param bitMap which filters the message fulfils, if that is known
+   */
+  extend(tagsCode: number, storeTimestampMs: number, bitMap?: Uint8Array): number {
+    if (!this.extension?.isWritten) return tagsCode;
+    return this.extension.put(tagsCode, storeTimestampMs, bitMap);
+  }
+
+  /** What an entry's code stands for, where it is an address; undefined where it is none, or can't be read. */
+  extensionAt(tagsCode: number): QueueExtension | undefined {
+    const offset = extensionOffset(tagsCode);
+    return offset === undefined ? undefined : this.extension?.read(offset);
   }
 
   /** First entry whose message is still in the log. */
@@ -70,7 +96,7 @@ export class ConsumeQueue {
   }
 
   get isUnsynced(): boolean {
-    return this.#unsynced.size > 0 || this.#pendingBytes > 0;
+    return this.#unsynced.size > 0 || this.#pendingBytes > 0 || this.extension?.isUnsynced === true;
   }
 
   /**
@@ -84,7 +110,7 @@ export class ConsumeQueue {
     const at = this.#pendingBytes;
     writeLong(pending, physicalOffset, at);
     pending.writeInt32BE(size, at + 8);
-    writeLong(pending, tagsCode, at + 12);
+    writeTagsCode(pending, tagsCode, at + 12);
     this.#pendingBytes = at + ENTRY_BYTES;
     this.#maxOffset = queueOffset + 1;
     this.#lastPhysicalEnd = physicalOffset + size;
@@ -127,6 +153,7 @@ export class ConsumeQueue {
 
   /** Hands the entries in memory to the kernel. @throws what the disk says; the entries stay in memory */
   write(): void {
+    this.extension?.write();
     if (this.#pendingBytes === 0) {
       this.#pending = undefined;
       return;
@@ -146,6 +173,7 @@ export class ConsumeQueue {
 
   /** Makes durable what is written. */
   async sync(): Promise<void> {
+    await this.extension?.sync();
     for (const start of [...this.#unsynced]) {
       this.#unsynced.delete(start);
       try {
@@ -179,9 +207,19 @@ export class ConsumeQueue {
     this.#pendingBytes = 0;
     const last = low > first ? this.#probe(low - 1) : undefined;
     this.#lastPhysicalEnd = last === undefined || isFiller(last) ? 0 : last.physicalOffset + last.size;
+    this.extension?.recover(this.#lastExtension(first, low), low);
     if (low === end || (isClean && this.#isUnused(low))) return;
     this.#segments.cut(low * ENTRY_BYTES);
     this.#unsynced.add(this.#segments.startOf(Math.min(low, end - 1) * ENTRY_BYTES));
+  }
+
+  /** Place of the last extension that one of the last entries names. */
+  #lastExtension(first: number, end: number): number | undefined {
+    for (let queueOffset = end - 1; queueOffset >= Math.max(first, end - NEAR_ENTRIES); queueOffset--) {
+      const offset = extensionOffset(this.#probe(queueOffset).tagsCode);
+      if (offset !== undefined) return offset;
+    }
+    return undefined;
   }
 
   /** Cuts a recovered queue so that `queueOffset` is given next: its topic was deleted and made again. */
@@ -211,6 +249,7 @@ export class ConsumeQueue {
     this.#pendingBytes = 0;
     this.#unsynced.clear();
     this.#segments.removeAll();
+    this.extension?.clear();
     this.#minOffset =
       this.#maxOffset =
       this.#writtenOffset =
@@ -259,6 +298,9 @@ export class ConsumeQueue {
    * has got.
    */
   deleteExpiredFiles(): void {
+    const first = this.extension && this.entry(this.#minOffset);
+    const offset = first && extensionOffset(first.tagsCode);
+    if (offset !== undefined) this.extension!.deleteBefore(offset);
     while (this.#segments.fileCount > 1) {
       const nextStart = this.#segments.minOffset + this.#segments.fileBytes;
       if (nextStart > this.#minOffset * ENTRY_BYTES || this.#unsynced.has(nextStart)) return;
@@ -388,7 +430,7 @@ export function readEntry(bytes: Buffer, at: number): QueueEntry {
   return {
     physicalOffset: readLong(bytes, at),
     size: bytes.readInt32BE(at + 8),
-    tagsCode: readLong(bytes, at + 12),
+    tagsCode: readTagsCode(bytes, at + 12),
   };
 }
 

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getLogger } from "@logtape/logtape";
 import type { ConsumeQueue } from "./consume_queue.ts";
-import { enqueue } from "./enqueue.ts";
+import { enqueue, type QueuedRecord } from "./enqueue.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
 /** A record on its way from the log into queue and index. */
-export interface DispatchEntry {
+export interface DispatchEntry extends QueuedRecord {
   topic: string;
   /** Undefined: no consumer is shown this record. */
   queue: ConsumeQueue | undefined;
-  queueOffset: number;
-  physicalOffset: number;
-  bytes: number;
-  tagsCode: number;
-  storeTimestampMs: number;
   uniqueKey: string | undefined;
   keys: string | undefined;
   properties: ReadonlyMap<string, string>;
@@ -29,6 +24,9 @@ export type ArrivalListener = (
   storeTimestampMs: number,
   properties: ReadonlyMap<string, string>,
 ) => void;
+
+/** Works out which filters a message fulfils; undefined where its topic has none. Must not throw. */
+export type BitMapOf = (topic: string, properties: ReadonlyMap<string, string>) => Uint8Array | undefined;
 
 /** Finds messages by key. */
 export interface KeyIndex {
@@ -49,6 +47,7 @@ export class Dispatcher {
   #index: KeyIndex | undefined;
   #listeners: ArrivalListener[] = [];
   #dirty: Set<ConsumeQueue>;
+  #bitMapOf: BitMapOf | undefined;
   /** From `#head` on, in log order. */
   #entries: DispatchEntry[] = [];
   #head = 0;
@@ -89,6 +88,11 @@ export class Dispatcher {
   /** The log, empty until now, begins at an offset. */
   startAt(offset: number): void {
     this.#dispatchedOffset = offset;
+  }
+
+  /** From now on extended entries tell which filters their message fulfils. */
+  calculateBitMaps(bitMapOf: BitMapOf): void {
+    this.#bitMapOf = bitMapOf;
   }
 
   onArrival(listener: ArrivalListener): void {
@@ -145,7 +149,8 @@ export class Dispatcher {
     const { topic, queue, queueOffset, tagsCode, storeTimestampMs } = entry;
     let isShown = false;
     if (queue !== undefined) {
-      isShown = enqueue(queue, queueOffset, entry.physicalOffset, entry.bytes, tagsCode);
+      const bitMap = queue.extension?.isWritten ? this.#bitMapOf?.(topic, entry.properties) : undefined;
+      isShown = enqueue(queue, entry, undefined, bitMap);
       this.#dirty.add(queue);
     }
     this.#index?.put(topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);

@@ -8,25 +8,37 @@ const logger = getLogger(["rmq", "store"]);
 /** Beyond it, a queue offset was never given: that is years of a million messages a second. */
 export const MAX_QUEUE_OFFSET = 2 ** 48;
 
+/** What a queue is told of a record. */
+export interface QueuedRecord {
+  queueOffset: number;
+  physicalOffset: number;
+  bytes: number;
+  tagsCode: number;
+  storeTimestampMs: number;
+}
+
 /**
  * Puts an entry where its record says, or says why it can't stand there. Queue offsets are no ground to give up a
  * log: topics are deleted and made again.
  * @param incomplete gets the queue if entries before this one are missing; absent: they are nowhere
+ * @param bitMap which filters the message fulfils, for a queue whose entries are extended
  * @returns whether it is there now
  */
 export function enqueue(
   queue: ConsumeQueue,
-  queueOffset: number,
-  physicalOffset: number,
-  totalBytes: number,
-  tagsCode: number,
+  record: QueuedRecord,
   incomplete?: Set<ConsumeQueue>,
+  bitMap?: Uint8Array,
 ): boolean {
+  const { queueOffset, physicalOffset } = record;
   if (physicalOffset < queue.lastPhysicalEnd) return false;
   if (queueOffset !== queue.maxOffset && !makeRoom(queue, queueOffset, physicalOffset, incomplete)) {
     return false;
   }
-  queue.put(queueOffset, physicalOffset, totalBytes, tagsCode);
+  const code = queue.extension === undefined
+    ? record.tagsCode
+    : queue.extend(record.tagsCode, record.storeTimestampMs, bitMap);
+  queue.put(queueOffset, physicalOffset, record.bytes, code);
   return true;
 }
 

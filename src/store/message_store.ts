@@ -12,15 +12,16 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { atEndOfTurn } from "../base/turn.ts";
 import { decodeRecord, measureRecord, type MessageRecord, type RecordLengths } from "../protocol/record.ts";
-import { encodeProperties, Property } from "../protocol/properties.ts";
+import { encodeProperties, parseProperties, Property } from "../protocol/properties.ts";
 import { Checkpoint } from "./checkpoint.ts";
 import { cleanStopOf, readCleanStop, writeCleanStop } from "./clean_stop.ts";
 import { Cleaner, type CleanOptions } from "./cleaner.ts";
 import { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import { extensionOffset } from "./consume_queue_extension.ts";
 import { DerivedFlusher, eachSliced } from "./derived_flusher.ts";
 import { type DiskCheck, type DiskLimits, DiskSpace } from "./disk_space.ts";
-import { type ArrivalListener, Dispatcher } from "./dispatcher.ts";
+import { type ArrivalListener, type BitMapOf, Dispatcher } from "./dispatcher.ts";
 import type { Files } from "./files.ts";
 import { type FlushOptions, LogFlusher } from "./log_flusher.ts";
 import { MessageIndex } from "./message_index.ts";
@@ -68,6 +69,9 @@ export interface StoreOptions extends FlushOptions, CleanOptions, DiskLimits, Re
   commitLogDirectory: string;
   commitLogFileBytes: number;
   consumeQueueFileBytes: number;
+  /** New entries of queues are extended by what filters need. */
+  consumeQueueExtension: boolean;
+  consumeQueueExtensionFileBytes: number;
   /** Queue and log files open at the same time. */
   maxOpenFiles: number;
   checkCrcOnRecover: boolean;
@@ -165,6 +169,11 @@ export class MessageStore {
         fileBytes: options.consumeQueueFileBytes,
         files,
         open: this.#open,
+        extensions: {
+          directory: directory.consumeQueueExtension,
+          fileBytes: options.consumeQueueExtensionFileBytes,
+          areWritten: options.consumeQueueExtension,
+        },
       });
       this.#queues.load();
       if (options.messageIndex) {
@@ -295,6 +304,16 @@ export class MessageStore {
   /** Calls `listener` when records from `fromOffset` on could not be written or flushed: they are not stored. */
   onLoss(listener: (fromOffset: number, error: StoreRefusedError) => void): void {
     this.#lossListeners.push(listener);
+  }
+
+  /** From now on extended entries of queues tell which filters their message fulfils. */
+  calculateBitMaps(bitMapOf: BitMapOf): void {
+    this.#dispatcher.calculateBitMaps(bitMapOf);
+  }
+
+  /** Store time of the last message; the next one's is not below. */
+  get lastStoreTimestampMs(): number {
+    return this.#lastStoreTimestampMs;
   }
 
   onArrival(listener: ArrivalListener): void {
@@ -447,7 +466,20 @@ export class MessageStore {
     queueId: number,
     queueOffset: number,
   ): { physicalOffset: number; size: number; tagsCode: number } | undefined {
-    return this.#queues.get(topic, queueId)?.entry(queueOffset);
+    const queue = this.#queues.get(topic, queueId);
+    const entry = queue?.entry(queueOffset);
+    if (entry === undefined || extensionOffset(entry.tagsCode) === undefined) return entry;
+    const { physicalOffset, size } = entry;
+    const tagsCode = queue!.extensionAt(entry.tagsCode)?.tagsCode ?? this.#tagsCodeAt(physicalOffset);
+    return { physicalOffset, size, tagsCode };
+  }
+
+  /** What the entry of a message would hold if it were made now; 0 where there is no message. */
+  #tagsCodeAt(physicalOffset: number): number {
+    const record = this.readMessage(physicalOffset);
+    if (record === undefined) return 0;
+    const { topic, properties, storeTimestampMs } = record;
+    return queueTagsCode(topic, parseProperties(properties), storeTimestampMs, this.#options.delayLevelsMs);
   }
 
   /** Whether a message is there and so near the log's end that it is taken to be in memory. */

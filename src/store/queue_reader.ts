@@ -12,11 +12,12 @@ import { FIXED_BYTES, MAGIC_V1, MAGIC_V2, readLong } from "../protocol/record.ts
 import { SysFlag } from "../protocol/sys_flag.ts";
 import type { CommitLog } from "./commit_log.ts";
 import { type ConsumeQueue, ENTRY_BYTES, isFiller, readEntry } from "./consume_queue.ts";
+import { extensionOffset } from "./consume_queue_extension.ts";
 import { DamageReport } from "./damage_report.ts";
 import { FilteredReading } from "./filtered_reading.ts";
 import { nothing, type Picked, Reading } from "./reading.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
-import type { GetLimits, GetResult } from "./types.ts";
+import type { GetLimits, GetResult, MessageFilter } from "./types.ts";
 
 /** Limits of one read beside the reader's own. [RMQ MessageStoreConfig.maxTransfer…] */
 export interface ReadOptions {
@@ -138,7 +139,7 @@ export class QueueReader {
         this.#damage.ofEntry(queue, nextBeginOffset);
         continue;
       }
-      if (filter !== undefined && !filter.matchesEntry(tagsCode)) continue;
+      if (filter !== undefined && !matches(filter, queue, tagsCode)) continue;
       if (physicalOffset < this.#log.minOffset) {
         sawRemoved = true;
         continue;
@@ -179,4 +180,11 @@ export class QueueReader {
     const maxCount = isInMemory ? options.pullMaxCountInMemory : options.pullMaxCountOnDisk;
     return bytes + size > maxBytes || count >= maxCount;
   }
+}
+
+/** Of an entry whose extension can't be read nothing speaks against its message. */
+function matches(filter: MessageFilter, queue: ConsumeQueue, tagsCode: number): boolean {
+  if (extensionOffset(tagsCode) === undefined) return filter.matchesEntry(tagsCode);
+  const extension = queue.extensionAt(tagsCode);
+  return extension === undefined || filter.matchesEntry(extension.tagsCode, extension);
 }

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { dirname, join } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { ConsumeQueue } from "./consume_queue.ts";
+import { ConsumeQueueExtension } from "./consume_queue_extension.ts";
 import type { Files } from "./files.ts";
 import type { OpenFiles } from "./open_files.ts";
 import { SegmentFiles } from "./segment_files.ts";
@@ -19,6 +20,16 @@ export interface QueueTotals {
   queueEnds: number;
 }
 
+export interface QueueTableOptions {
+  directory: string;
+  fileBytes: number;
+  files: Files;
+  open: OpenFiles;
+  isClean: boolean;
+  /** Extensions of entries; those that are there are read in any case. */
+  extensions?: { directory: string; fileBytes: number; areWritten: boolean };
+}
+
 /** All ConsumeQueues, kept as `consumequeue/TOPIC/QUEUE_ID/…`. Files of a queue appear with its first entry. */
 export class QueueTable {
   readonly directory: string;
@@ -27,12 +38,15 @@ export class QueueTable {
   #open: OpenFiles;
   #isClean: boolean;
   #isLoaded = false;
+  #extensions: QueueTableOptions["extensions"];
+  #hasExtensions: boolean;
   #topics = new Map<string, Map<number, ConsumeQueue>>();
 
   /** `isClean`: whether the last process that had the store ended it properly. */
-  constructor(
-    options: { directory: string; fileBytes: number; files: Files; open: OpenFiles; isClean: boolean },
-  ) {
+  constructor(options: QueueTableOptions) {
+    this.#extensions = options.extensions;
+    this.#hasExtensions = options.extensions !== undefined &&
+      (options.extensions.areWritten || options.files.stat(options.extensions.directory) !== undefined);
     this.#isClean = options.isClean;
     this.directory = options.directory;
     this.fileBytes = options.fileBytes;
@@ -79,11 +93,27 @@ export class QueueTable {
       });
       // Left over where the topic could not be deleted properly.
       if (this.#isLoaded && !segments.isEmpty) segments.removeAll();
-      queue = new ConsumeQueue(topic, queueId, segments);
+      queue = new ConsumeQueue(topic, queueId, segments, this.#extensionOf(topic, queueId));
       if (queues === undefined) this.#topics.set(topic, queues = new Map());
       queues.set(queueId, queue);
     }
     return queue;
+  }
+
+  #extensionOf(topic: string, queueId: number): ConsumeQueueExtension | undefined {
+    if (!this.#hasExtensions) return undefined;
+    const root = this.#extensions!.directory;
+    const directory = join(root, topic, String(queueId));
+    if (!this.#extensions!.areWritten && this.#files.stat(directory) === undefined) return undefined;
+    const segments = SegmentFiles.load({
+      directory,
+      fileBytes: this.#extensions!.fileBytes,
+      files: this.#files,
+      open: this.#open,
+      unsyncedDirectories: this.#isClean ? [] : [root, dirname(directory), directory],
+    });
+    if (this.#isLoaded && !segments.isEmpty) segments.removeAll();
+    return new ConsumeQueueExtension(segments, this.#extensions!.areWritten);
   }
 
   *all(): Generator<ConsumeQueue> {
@@ -118,6 +148,10 @@ export class QueueTable {
     for (const queue of queues) queue.destroy();
     this.#files.removeDirectory(join(this.directory, topic));
     this.#files.syncDirectory(this.directory);
+    if (!this.#hasExtensions) return;
+    const { directory } = this.#extensions!;
+    this.#files.removeDirectory(join(directory, topic));
+    if (this.#files.stat(directory) !== undefined) this.#files.syncDirectory(directory);
   }
 }
 

@@ -25,7 +25,7 @@ import type { Checkpoint } from "./checkpoint.ts";
 import { type CleanStop, confirmCleanStop } from "./clean_stop.ts";
 import type { ConsumeQueue, EntryCheck } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
-import { enqueue } from "./enqueue.ts";
+import { enqueue, type QueuedRecord } from "./enqueue.ts";
 import { recordAt, type ScanEnd, scanLog, wholeRecordBehind } from "./log_scan.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
@@ -158,13 +158,18 @@ function redispatch(
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
     const queue = queueOf(options.queues, topic, frame);
     if (queue !== undefined && !incomplete.has(queue)) {
-      enqueue(queue, frame.queueOffset, physicalOffset, frame.totalBytes, tagsCode, incomplete);
+      enqueue(queue, queuedRecord(frame, tagsCode), incomplete);
     }
   }
   if (transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const uniqueKey = properties.get(Property.UNIQ_KEY);
     options.index?.put(topic, uniqueKey, properties.get(Property.KEYS), physicalOffset, storeTimestampMs);
   }
+}
+
+function queuedRecord(frame: RecordFrame, tagsCode: number): QueuedRecord {
+  const { queueOffset, physicalOffset, totalBytes: bytes, storeTimestampMs } = frame;
+  return { queueOffset, physicalOffset, bytes, tagsCode, storeTimestampMs };
 }
 
 function topicOf({ topicAt, topicBytes }: RecordFrame, bytes: Buffer): string {
@@ -208,7 +213,7 @@ function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOff
       const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
       const { storeTimestampMs } = frame;
       const tagsCode = queueTagsCode(topic, parseProperties(text), storeTimestampMs, delayLevelsMs);
-      enqueue(queue, frame.queueOffset, frame.physicalOffset, frame.totalBytes, tagsCode);
+      enqueue(queue, queuedRecord(frame, tagsCode));
     });
     startOffset = end.endOffset < endOffset
       ? wholeRecordBehind(log, end.endOffset)?.physicalOffset

@@ -15,7 +15,6 @@ type Content = readonly (readonly [path: string, what: string])[];
 
 const REFUSED: Content = [
   ["batchconsumequeue", "queues of inner batches (queue.type=BatchCQ)"],
-  ["consumequeue_ext", "extended queues (enableConsumeQueueExt)"],
   ["consumequeue/CURRENT", "queues in RocksDB (storeType=defaultRocksDB)"],
   ["kvStore", "POP state in RocksDB (popConsumerKVServiceInit)"],
   ["config/topics", "topics in RocksDB (configManagerVersion=v2 or storeType=defaultRocksDB)"],

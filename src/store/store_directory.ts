@@ -74,6 +74,10 @@ export class StoreDirectory {
     return join(this.path, "consumequeue");
   }
 
+  get consumeQueueExtension(): string {
+    return join(this.path, "consumequeue_ext");
+  }
+
   get index(): string {
     return join(this.path, "index");
   }

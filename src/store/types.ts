@@ -69,10 +69,19 @@ export interface MessageFilter {
   /**
    * By what the queue says of a message; false: surely not wanted.
    * @param tagsCode 32-bit hash of the tags, sign-extended
+   * @param extension what an extended entry holds beside it
    */
-  matchesEntry(tagsCode: number): boolean;
+  matchesEntry(tagsCode: number, extension?: QueueExtension): boolean;
   /** By what it says itself; absent where its entry decides. */
   readonly properties?: PropertyFilter;
+}
+
+/** What an extended entry of a queue holds. */
+export interface QueueExtension {
+  tagsCode: number;
+  storeTimestampMs: number;
+  /** Which filters the message fulfils; absent where that was not worked out. */
+  bitMap: Uint8Array | undefined;
 }
 
 /** Decides by a message's properties. */

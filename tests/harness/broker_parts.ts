@@ -4,6 +4,7 @@
  * memory files, with a clock moved by hand and without sockets.
  */
 import { Clients } from "../../src/broker/clients.ts";
+import { ConsumerFilters } from "../../src/broker/consumer_filters.ts";
 import { ConsumerOffsets } from "../../src/broker/consumer_offsets.ts";
 import { DelayDelivery } from "../../src/broker/delay_delivery.ts";
 import { Durability } from "../../src/broker/durability.ts";
@@ -101,6 +102,7 @@ export class BrokerParts {
   readonly groups: Groups;
   readonly offsets: ConsumerOffsets;
   readonly clients: Clients;
+  readonly filters: ConsumerFilters;
   readonly locks: QueueLocks;
   readonly durability: Durability;
   readonly hold: PullHold;
@@ -162,6 +164,15 @@ export class BrokerParts {
     const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
     const offsets = this.offsets = ConsumerOffsets.open({ files, clock, directory, flushIntervalMs });
     const clients = this.clients = new Clients({ clock, settings: now });
+    const filters = this.filters = ConsumerFilters.open({
+      ...{ ...settings, ...common },
+      isOnline: (group, topic) => clients.subscription(group, topic) !== undefined,
+      lastStoreTimestampMs: () => store.lastStoreTimestampMs,
+      wasStoppedCleanly: store.directory.wasStoppedCleanly,
+    });
+    if (settings.filterBitMaps) {
+      store.calculateBitMaps((topic, properties) => filters.bitMapOf(topic, properties));
+    }
     this.locks = new QueueLocks({ clock });
     const durability = this.durability = new Durability({ ...settings, store, clock });
     const hold = this.hold = new PullHold(store, clock);
@@ -204,9 +215,10 @@ export class BrokerParts {
           ...{ store, topics, groups, offsets, hold, rules, statistics, clock, settings: now },
           online: (group) => clients.consumerGroup(group),
           parseSubscription: Subscription.parse,
+          filterOf: (group, topic, subscription) => filters.filterOf(group, topic, subscription),
         }),
         ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
-        ...heartbeatHandlers({ clock, clients, groups, topics, settings: now }),
+        ...heartbeatHandlers({ clock, clients, groups, topics, filters, settings: now }),
       ]),
     );
   }
@@ -280,6 +292,7 @@ export class BrokerParts {
     await this.timers.stop();
     this.durability.stop();
     await this.offsets.close();
+    this.filters.flush();
     this.groups.flush();
     this.topics.flush();
     await this.store.close();

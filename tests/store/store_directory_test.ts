@@ -86,7 +86,6 @@ test("an abort that something else removes is put back; a kill before that does 
 test("what can't be served is refused by name, before anything is changed", async () => {
   const refused: [string, RegExp][] = [
     ["batchconsumequeue/topic/0/00000000000000000000", /BatchCQ/],
-    ["consumequeue_ext/topic/0/00000000000000000000", /enableConsumeQueueExt/],
     ["consumequeue/CURRENT", /RocksDB/],
     ["kvStore/CURRENT", /POP/],
     ["config/topics/CURRENT", /topics in RocksDB/],

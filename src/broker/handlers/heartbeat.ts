@@ -16,6 +16,7 @@ import type { Response } from "../../remoting/command.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import type { Handler, Request } from "../../remoting/request.ts";
 import type { ClientIdentity, Clients } from "../clients.ts";
+import type { ConsumerFilters } from "../consumer_filters.ts";
 import type { Groups } from "../groups.ts";
 import { requireServedExpression, Subscription } from "../subscription.ts";
 import { retryTopicOf } from "../topic_name.ts";
@@ -26,6 +27,7 @@ export interface HeartbeatOptions {
   readonly clients: Clients;
   readonly groups: Pick<Groups, "find" | "get">;
   readonly topics: Pick<Topics, "createForSendBack" | "isOrderTopic">;
+  readonly filters: Pick<ConsumerFilters, "register">;
   readonly settings: () => HeartbeatSettings;
 }
 
@@ -100,6 +102,9 @@ function registerConsumer(
     topicSysFlag: data.unitMode ? TopicSysFlag.UNIT_SUB : 0,
     soon: true,
   });
+  if (!keepsSubscriptions && options.settings().propertyFilter) {
+    options.filters.register(data.groupName, data.subscriptionDataSet);
+  }
   return clients.registerConsumer(client, {
     data,
     fingerprint: isVersion2 ? heartbeat.fingerprint : undefined,

@@ -18,7 +18,7 @@ import { requireServedExpression, type Subscription } from "../subscription.ts";
 import { SYSTEM_GROUP_PREFIX } from "../topic_name.ts";
 
 /** Which messages of a topic a group wants. */
-type Wanted = Pick<Subscription, "expressionType" | "subVersion" | "filter">;
+type Wanted = Pick<Subscription, "expressionType" | "subString" | "subVersion" | "filter">;
 
 /** A group whose members have sent heartbeats. */
 export interface PullingGroup {
@@ -48,6 +48,8 @@ export interface PullOptions {
   online: (group: string) => PullingGroup | undefined;
   /** A subscription that comes with the request. @throws RemotingError SUBSCRIPTION_PARSE_FAILED */
   parseSubscription: (topic: string, expression: string | undefined, type: string | undefined) => Wanted;
+  /** The filter of a subscription. @throws RemotingError SUBSCRIPTION_PARSE_FAILED */
+  filterOf: (group: string, topic: string, subscription: Wanted) => MessageFilter | undefined;
   offsets: {
     commit(group: string, topic: string, queueId: number, offset: number): void;
     notePulled(group: string, topic: string, queueId: number, offset: number): void;
@@ -158,7 +160,11 @@ class Pull implements HeldPull {
     try {
       this.#options.rules.requireReadable();
       const config = this.#checkTarget();
-      this.#filter = this.#subscription().filter;
+      this.#filter = this.#options.filterOf(
+        this.#header.consumerGroup,
+        this.#header.topic,
+        this.#subscription(),
+      );
       const { consumerGroup, topic, queueId, queueOffset, maxMsgNums } = this.#header;
       const reset = this.#options.offsets.takeReset(consumerGroup, topic, queueId);
       if (reset !== undefined) {

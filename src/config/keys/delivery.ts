@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
+import { acts, type Area, type KeyTable, notYet } from "../key.ts";
 import { bytes, count, flag, int, long, ms, name, percent } from "../kinds.ts";
 
 export const sendKeys = {
@@ -81,20 +81,21 @@ export const filterKeys = {
     "Let consumers filter with SQL92 expressions over properties.",
     { live: true },
   ),
-  enableCalcFilterBitMap: fixed(
+  enableCalcFilterBitMap: acts(
     flag(),
     false,
-    "Compute filters once for all groups when messages are stored.",
-    "the queue extension files that it needs are not built",
+    "Work out filters once for all groups when messages are stored; needs enableConsumeQueueExt.",
   ),
   filterSupportRetry: notYet(flag(), false, "Apply filters to retried messages."),
-  expectConsumerNumUseFilter: notYet(
-    count(),
+  expectConsumerNumUseFilter: acts(
+    int("count", 1, 100_000),
     32,
     "Filtering groups of a topic that the bit map is made for.",
   ),
-  maxErrorRateOfBloomFilter: notYet(int("percent"), 20, "Wrong hits that the bit map may give."),
-  filterDataCleanTimeSpan: notYet(long("ms"), 86400000, "Filters of groups gone for so long are forgotten."),
+  maxErrorRateOfBloomFilter: acts(int("percent", 1, 99), 20, "Wrong hits that the bit map may give."),
+  filterDataCleanTimeSpan: acts(long("ms"), 86400000, "Filters of groups gone for so long are forgotten.", {
+    live: true,
+  }),
 } satisfies KeyTable;
 
 export const clientKeys = {

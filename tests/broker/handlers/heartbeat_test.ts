@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Clients } from "../../../src/broker/clients.ts";
+import { ConsumerFilters } from "../../../src/broker/consumer_filters.ts";
 import { Groups } from "../../../src/broker/groups.ts";
 import { heartbeatHandlers } from "../../../src/broker/handlers/heartbeat.ts";
 import { Topics } from "../../../src/broker/topics.ts";
@@ -41,7 +42,13 @@ function setUp() {
   });
   const groups = Groups.open(shared);
   const clients = new Clients(shared);
-  const table = new Map(heartbeatHandlers({ ...shared, clients, groups, topics }));
+  const filters = ConsumerFilters.open({
+    ...{ ...shared, settings: () => ({ filterExpiryMs: 1000 }) },
+    ...{ bloomErrorPercent: 20, bloomGroupCount: 32, wasStoppedCleanly: true },
+    isOnline: (group, topic) => clients.subscription(group, topic) !== undefined,
+    lastStoreTimestampMs: () => 0,
+  });
+  const table = new Map(heartbeatHandlers({ ...shared, clients, groups, topics, filters }));
   const connection = new MemoryConnection();
   const ask = (
     code: number,

@@ -9,6 +9,7 @@ import { RequestCode } from "../../../src/protocol/request_code.ts";
 import type { Response } from "../../../src/remoting/command.ts";
 import { bodyOf, BrokerParts, type Pulling, recordsIn } from "../../harness/broker_parts.ts";
 import { MemoryConnection } from "../../harness/memory_connection.ts";
+import { until } from "../../harness/until.ts";
 
 let broker: BrokerParts;
 
@@ -122,6 +123,88 @@ describe("a pull", () => {
       assert.equal(response.fields!.minOffset, "0");
       assert.equal(response.fields!.maxOffset, "2");
     }
+  });
+
+  describe("with SQL92 filters", () => {
+    const properties = (i: number) => ({ i: String(i), color: i % 2 === 0 ? "blue" : "red" });
+    const sql = (expression: string) => ({ subscription: expression, expressionType: "SQL92" });
+    const sendColored = async (count: number, from = 0) => {
+      for (let i = from; i < from + count; i++) {
+        assert.equal(
+          (await broker.send({ topic: "T", body: `m${i}`, properties: properties(i) })).code,
+          0,
+        );
+      }
+    };
+
+    test("gets what the expression that comes with it wants, and goes on behind what it does not", async () => {
+      await start("enablePropertyFilter=true");
+      await sendColored(7);
+      assert.deepEqual(told(await pull(sql("color = 'blue' AND i > 1"))), [0, 7, "m2", "m4", "m6"]);
+      assert.deepEqual(told(await pull(sql("color = 'green'"))), [20, 7]);
+      assert.deepEqual(told(await pull({ ...sql("i IS NOT NULL"), maxMsgNums: "2" })), [0, 2, "m0", "m1"]);
+      assert.deepEqual(told(await pull({ ...sql("color = 'red'"), maxMsgNums: "2" })), [0, 5, "m1", "m3"]);
+    });
+
+    test("gets what its group's heartbeat asked for", async () => {
+      await start("enablePropertyFilter=true");
+      await broker.heartbeat("g", "T", {
+        subString: "color = 'red'",
+        expressionType: "SQL92",
+        subVersion: 7,
+      });
+      await sendColored(4);
+      assert.deepEqual(told(await pull({ sysFlag: "0", subVersion: "7" })), [0, 4, "m1", "m3"]);
+    });
+
+    test("is told where an expression goes wrong, by request or by heartbeat", async () => {
+      await start("enablePropertyFilter=true");
+      await sendColored(1);
+      const refused = await pull(sql("color = 'blue' OR"));
+      assert.equal(refused.code, 23);
+      assert.match(refused.remark!, /at character 18: the expression ends where/);
+      await broker.heartbeat("g", "T", { subString: "color >", expressionType: "SQL92", subVersion: 7 });
+      const registered = await pull({ sysFlag: "0", subVersion: "7" });
+      assert.equal(registered.code, 23);
+      assert.match(registered.remark!, /at character 8: /);
+    });
+
+    test("is woken by a message that its expression wants, and by no other", async () => {
+      await start("enablePropertyFilter=true");
+      const later = broker.pullLater({ group: "g", topic: "T", header: { ...sql("i = 2"), sysFlag: "6" } });
+      await sendColored(2);
+      assert.equal(later.response, undefined);
+      await sendColored(1, 2);
+      await until(() => later.response !== undefined);
+      assert.deepEqual(told(later.response!), [0, 3, "m2"]);
+    });
+
+    test("is decided by the bit maps of extended entries, and by messages where those can't tell", async () => {
+      await start(
+        ...["enablePropertyFilter=true", "enableConsumeQueueExt=true", "enableCalcFilterBitMap=true"],
+      );
+      await sendColored(2);
+      broker.clock.advance(10);
+      await broker.heartbeat("g", "T", {
+        subString: "color = 'red'",
+        expressionType: "SQL92",
+        subVersion: 7,
+      });
+      broker.clock.advance(10);
+      await sendColored(4, 2);
+      const looked = () =>
+        broker.store.getMessages("T", 0, 0, {
+          maxCount: 32,
+          filter: { matchesEntry: (_tagsCode, extension) => (maps.push(extension!.bitMap), false) },
+        });
+      const maps: (Uint8Array | undefined)[] = [];
+      await looked();
+      assert.deepEqual(maps.map((map) => map && map.some((byte) => byte !== 0)), [
+        ...[undefined, undefined, false, true, false, true],
+      ]);
+      assert.deepEqual(told(await pull({ sysFlag: "0", subVersion: "7" })), [0, 6, "m1", "m3", "m5"]);
+      assert.deepEqual(told(await pull({ subscription: "*" })).length, 8);
+    });
   });
 
   test("moves on over messages that its tags leave out", async () => {
@@ -389,6 +472,7 @@ describe("a held pull", () => {
       hold: { count: 200_000, hold: (pull) => held.push(pull) },
       online: () => undefined,
       parseSubscription: Subscription.parse,
+      filterOf: (_group, _topic, subscription) => subscription.filter,
       settings: () => broker.settings,
     });
     const connection = new MemoryConnection();
