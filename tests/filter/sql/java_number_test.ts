@@ -65,8 +65,8 @@ describe("numbers as Java reads them", () => {
     }
   });
 
-  test("what a number is written as is read back", () => {
-    fc.assert(fc.property(fc.double(), (value) => Object.is(parseJavaDouble(String(value)), value)));
+  test("what a number is written as is read back (of -0, nothing tells the sign)", () => {
+    fc.assert(fc.property(fc.double(), (value) => Object.is(parseJavaDouble(String(value)), value + 0)));
     fc.assert(fc.property(fc.integer(), (value) => parseJavaInt(String(value)) === value + 0));
     fc.assert(fc.property(
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
