@@ -85,6 +85,11 @@ export class CommitLog {
     return !this.#segments.isEmpty;
   }
 
+  /** Start of the file that holds `offset`. */
+  fileStart(offset: number): number {
+    return this.#segments.startOf(offset);
+  }
+
   /** Start of the file after the one that holds `offset`. */
   nextFileOffset(offset: number): number {
     return this.#segments.startOf(offset) + this.#segments.fileBytes;
@@ -197,7 +202,7 @@ export class CommitLog {
    * @returns false where the log does not have them
    * @throws what the disk says
    */
-  readInto(target: Buffer, at: number, offset: number, bytes: number): boolean {
+  copy(target: Buffer, at: number, offset: number, bytes: number): boolean {
     if (offset + bytes > this.#appendedOffset || offset < this.#segments.minOffset) return false;
     const chunk = this.#chunkAt(offset);
     if (chunk === undefined) return this.#segments.read(target.subarray(at, at + bytes), offset) === bytes;
@@ -208,7 +213,7 @@ export class CommitLog {
   }
 
   /** Reads bytes of one file that are written, without blocking. @returns false where the log does not have them */
-  async readFilesAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
+  async copyAsync(target: Buffer, at: number, offset: number, bytes: number): Promise<boolean> {
     if (offset + bytes > this.#writtenOffset || offset < this.#segments.minOffset) return false;
     return await this.#segments.readAsync(target.subarray(at, at + bytes), offset) === bytes;
   }

@@ -3,12 +3,14 @@ import type { Clock } from "../base/clock.ts";
 import { asBuffer, frameRecord } from "../protocol/record.ts";
 import type { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import type { LogBlocks } from "./log_blocks.ts";
 import type { DamageReport } from "./damage_report.ts";
 import { nothing, type Picked, Reading } from "./reading.ts";
 import type { GetResult, PropertyFilter } from "./types.ts";
 
 export interface FilteredReadingOptions {
   log: CommitLog;
+  blocks: LogBlocks;
   damage: DamageReport;
   queue: ConsumeQueue;
   /** In the order of the queue; at least one. */
@@ -85,8 +87,8 @@ export class FilteredReading {
   }
 
   #reading(chunk: readonly Picked[]): Reading {
-    const { log, damage, queue } = this.#options;
-    return new Reading(log, damage, queue, chunk, this.#offsetBehind(chunk));
+    const { log, blocks, damage, queue } = this.#options;
+    return new Reading(log, blocks, damage, queue, chunk, this.#offsetBehind(chunk));
   }
 
   #offsetBehind(chunk: readonly Picked[]): number {

@@ -14,6 +14,7 @@ import type { CommitLog } from "./commit_log.ts";
 import { type ConsumeQueue, ENTRY_BYTES, isFiller, readEntry } from "./consume_queue.ts";
 import { extensionOffset } from "./consume_queue_extension.ts";
 import { DamageReport } from "./damage_report.ts";
+import { LogBlocks } from "./log_blocks.ts";
 import { FilteredReading } from "./filtered_reading.ts";
 import { nothing, type Picked, Reading } from "./reading.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
@@ -46,10 +47,12 @@ export class QueueReader {
   #log: CommitLog;
   #options: ReadOptions;
   #damage = new DamageReport();
+  #blocks: LogBlocks;
   #maxRecordBytes: number;
 
   constructor(log: CommitLog, options: ReadOptions) {
     this.#log = log;
+    this.#blocks = new LogBlocks(log);
     this.#options = options;
     const longest = Math.max(MAX_RECORD_BYTES, options.maxMessageBytes + MAX_OVERHEAD_BYTES);
     this.#maxRecordBytes = Math.min(log.fileBytes, longest);
@@ -77,13 +80,13 @@ export class QueueReader {
   /** Store time of the message at a physical offset; -1 where there is none. */
   storeTimestampAt(physicalOffset: number): number {
     const head = Buffer.allocUnsafe(68);
-    if (!this.#log.readInto(head, 0, physicalOffset, head.length)) return -1;
+    if (!this.#log.copy(head, 0, physicalOffset, head.length)) return -1;
     const magic = head.readInt32BE(4);
     if ((magic !== MAGIC_V1 && magic !== MAGIC_V2) || readLong(head, 28) !== physicalOffset) return -1;
     const isV6 = (head.readInt32BE(36) & SysFlag.BORN_HOST_V6) !== 0;
     if (!isV6) return readLong(head, 56);
     const tail = Buffer.allocUnsafe(8);
-    return this.#log.readInto(tail, 0, physicalOffset + 68, 8) ? readLong(tail, 0) : -1;
+    return this.#log.copy(tail, 0, physicalOffset + 68, 8) ? readLong(tail, 0) : -1;
   }
 
   /** The record that begins at a physical offset, by its lengths only; undefined where there is none. */
@@ -91,7 +94,7 @@ export class QueueReader {
     const bytes = this.#lengthAt(physicalOffset);
     if (bytes === undefined || bytes > this.#maxRecordBytes) return undefined;
     const record = Buffer.allocUnsafe(bytes);
-    return this.#log.readInto(record, 0, physicalOffset, bytes) ? record : undefined;
+    return this.#log.copy(record, 0, physicalOffset, bytes) ? record : undefined;
   }
 
   /** Whether what lies at a physical offset may be on the device only. */
@@ -103,16 +106,16 @@ export class QueueReader {
   async recordAsync(physicalOffset: number, bytes: number): Promise<Buffer | undefined> {
     if (bytes < FIXED_BYTES || bytes > this.#maxRecordBytes) return undefined;
     const record = Buffer.allocUnsafe(bytes);
-    return await this.#log.readFilesAsync(record, 0, physicalOffset, bytes) ? record : undefined;
+    return await this.#log.copyAsync(record, 0, physicalOffset, bytes) ? record : undefined;
   }
 
   #lengthAt(physicalOffset: number): number | undefined {
     let head = Buffer.allocUnsafe(FIXED_BYTES);
-    if (!this.#log.readInto(head, 0, physicalOffset, head.length)) return undefined;
+    if (!this.#log.copy(head, 0, physicalOffset, head.length)) return undefined;
     const hasV6 = (head.readInt32BE(36) & (SysFlag.BORN_HOST_V6 | SysFlag.STORE_HOST_V6)) !== 0;
     if (hasV6) {
       head = Buffer.allocUnsafe(HEAD_BYTES);
-      if (!this.#log.readInto(head, 0, physicalOffset, head.length)) return undefined;
+      if (!this.#log.copy(head, 0, physicalOffset, head.length)) return undefined;
     }
     return believedLength(head, physicalOffset);
   }
@@ -154,12 +157,19 @@ export class QueueReader {
     }
     const reading = looksInside
       ? new FilteredReading({
-        ...{ log: this.#log, damage: this.#damage, queue, candidates: picked, nextBeginOffset },
+        ...{
+          log: this.#log,
+          blocks: this.#blocks,
+          damage: this.#damage,
+          queue,
+          candidates: picked,
+          nextBeginOffset,
+        },
         filter: filter!.properties!,
         isFull: (count, bytes, size, at) => this.#isFull(count, bytes, size, at, limits),
         clock: this.#options.clock,
       })
-      : new Reading(this.#log, this.#damage, queue, picked, nextBeginOffset);
+      : new Reading(this.#log, this.#blocks, this.#damage, queue, picked, nextBeginOffset);
     return this.isCold(lowest) ? reading.runAsync() : reading.run();
   }
 

@@ -3,8 +3,12 @@ import { Buffer } from "node:buffer";
 import { frameRecord } from "../protocol/record.ts";
 import type { CommitLog } from "./commit_log.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import { BLOCK_BYTES, type LogBlocks } from "./log_blocks.ts";
 import type { DamageReport } from "./damage_report.ts";
 import type { GetResult, GetStatus } from "./types.ts";
+
+/** It costs as much to read a block as to read so many messages of it. */
+const MIN_PER_BLOCK = 4;
 
 /** A message that is going to be read. */
 export interface Picked {
@@ -16,6 +20,9 @@ export interface Picked {
 /** Brings picked messages of a queue together in one buffer: from memory, or from files with as few reads as may be. */
 export class Reading {
   #log: CommitLog;
+  #blocks: LogBlocks;
+  /** Messages lie so close together that whole blocks are read. */
+  #isDense: boolean;
   #damage: DamageReport;
   #queue: ConsumeQueue;
   #picked: readonly Picked[];
@@ -26,12 +33,15 @@ export class Reading {
 
   constructor(
     log: CommitLog,
+    blocks: LogBlocks,
     damage: DamageReport,
     queue: ConsumeQueue,
     picked: readonly Picked[],
     nextBeginOffset: number,
   ) {
     this.#log = log;
+    this.#blocks = blocks;
+    this.#isDense = isDense(picked);
     this.#damage = damage;
     this.#queue = queue;
     this.#picked = picked;
@@ -47,7 +57,8 @@ export class Reading {
       const run = isInTail ? one(this.#picked[index]) : this.#runOnDisk(index);
       let isThere: boolean;
       try {
-        isThere = this.#log.readInto(this.#target, this.#filled, physicalOffset, run.bytes);
+        const source = this.#isDense && !isInTail ? this.#blocks : this.#log;
+        isThere = source.copy(this.#target, this.#filled, physicalOffset, run.bytes);
       } catch (error) {
         return this.#stoppedAt(index, error);
       }
@@ -65,9 +76,10 @@ export class Reading {
       const run = isInTail ? one(this.#picked[index]) : this.#runOnDisk(index);
       let isThere: boolean;
       try {
+        const source = this.#isDense && !isInTail ? this.#blocks : this.#log;
         isThere = isInTail
-          ? this.#log.readInto(this.#target, this.#filled, physicalOffset, run.bytes)
-          : await this.#log.readFilesAsync(this.#target, this.#filled, physicalOffset, run.bytes);
+          ? this.#log.copy(this.#target, this.#filled, physicalOffset, run.bytes)
+          : await source.copyAsync(this.#target, this.#filled, physicalOffset, run.bytes);
       } catch (error) {
         return this.#stoppedAt(index, error);
       }
@@ -102,7 +114,7 @@ export class Reading {
       const isWhole = isThere &&
         (isInTail
           ? this.#target.readInt32BE(this.#filled) === size
-          : isRecord(this.#target.subarray(0, end), this.#filled, picked));
+          : isRecord(this.#target, this.#filled, picked));
       if (isWhole) {
         this.#filled += size;
         this.#count++;
@@ -146,7 +158,14 @@ function one({ size }: Picked): { bytes: number; count: number } {
   return { bytes: size, count: 1 };
 }
 
+function isDense(picked: readonly Picked[]): boolean {
+  const span = picked[picked.length - 1].physicalOffset - picked[0].physicalOffset;
+  return span >= 0 && picked.length >= MIN_PER_BLOCK * Math.ceil(span / BLOCK_BYTES);
+}
+
+/** Bytes behind the record may be anything. */
 function isRecord(bytes: Buffer, at: number, { physicalOffset, size }: Picked): boolean {
+  if (bytes.readInt32BE(at) !== size) return false;
   const frame = frameRecord(bytes, at, true);
   return typeof frame !== "string" && frame.totalBytes === size && frame.physicalOffset === physicalOffset;
 }

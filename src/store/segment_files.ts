@@ -43,6 +43,9 @@ export class SegmentFiles {
   #keepsUnsyncedOpen: boolean;
   /** Files that are kept open, by their start. */
   #kept = new Set<number>();
+  /** The path that was asked for last, and its file's start. */
+  #path = "";
+  #pathOf = -1;
 
   private constructor(options: SegmentFilesOptions) {
     this.directory = options.directory;
@@ -87,7 +90,11 @@ export class SegmentFiles {
   }
 
   path(startOffset: number): string {
-    return join(this.directory, String(startOffset).padStart(20, "0"));
+    if (startOffset !== this.#pathOf) {
+      this.#path = join(this.directory, String(startOffset).padStart(20, "0"));
+      this.#pathOf = startOffset;
+    }
+    return this.#path;
   }
 
   has(offset: number): boolean {

@@ -16,7 +16,7 @@ const CHUNK_BYTES = MIB;
 /** The record at `offset` must have this body, wherever it comes from. */
 function assertBody(log: CommitLog, offset: number, body: Uint8Array): void {
   const target = Buffer.alloc(OVERHEAD_BYTES + body.length);
-  assert.ok(log.readInto(target, 0, offset, target.length), `nothing at ${offset}`);
+  assert.ok(log.copy(target, 0, offset, target.length), `nothing at ${offset}`);
   const record = decodeRecord(target);
   if (typeof record === "string") throw new Error(`${record} at ${offset}`);
   assert.equal(record.physicalOffset, offset);
@@ -206,7 +206,7 @@ test("buffers that are used again never show through in what was read before", (
   const { log } = commitLog(new MemoryFiles(), 64 * MIB);
   const offset = append(log, bodyOf(1000, 9));
   const target = Buffer.alloc(OVERHEAD_BYTES + 1000);
-  log.readInto(target, 0, offset, target.length);
+  log.copy(target, 0, offset, target.length);
   const before = Buffer.from(target);
   for (let count = 0; count < 20; count++) {
     append(log, bodyOf(900 * KIB, count));

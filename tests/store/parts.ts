@@ -88,7 +88,7 @@ export function bodyOf(bytes: number, seed = 1): Uint8Array {
 /** What a log holds at `offset`, as text; undefined where it says that it has nothing there. */
 export function readText(log: CommitLog, offset: number, bytes: number): string | undefined {
   const target = Buffer.alloc(bytes);
-  return log.readInto(target, 0, offset, bytes) ? target.toString("latin1") : undefined;
+  return log.copy(target, 0, offset, bytes) ? target.toString("latin1") : undefined;
 }
 
 /** The files as they are, all of it durable. */

@@ -86,9 +86,11 @@ describe("reading a queue", () => {
       const isChecked = at < 12 || (at >= 28 && at < 36) || (at >= 84 && at < 90);
       if (!isChecked) continue;
       files.damage(LOG_FILE, place + at, Uint8Array.of(whole[at] ^ 0x40));
+      await reopen();
       assert.deepEqual(bodies(await get(0)), ["a", "b", "d", "e"], `byte ${at}`);
       files.damage(LOG_FILE, place, whole);
     }
+    await reopen();
     assert.equal((await get(0)).messageCount, 5);
   });
 
@@ -139,15 +141,17 @@ describe("reading a queue", () => {
   });
 
   test("what was read before the disk failed is an answer; the rest comes with the next read", async () => {
-    await reopen({ commitLogFileBytes: 64 * 1024 });
-    // Records that lie apart take a read each.
-    const others = { topic: "Other" };
+    files = new MemoryFiles();
+    const commitLogFileBytes = 1 << 20;
+    await open({ commitLogFileBytes });
+    await append("a", "b", "c", "d", "e");
+    // Records that lie far apart take a read each.
     for (const body of ["f", "g"]) {
-      store.append({ ...draft("Other", "between"), ...others });
+      for (let n = 0; n < 20; n++) store.append(draft("Other", "between".repeat(1000)));
       store.append(draft("T", body));
     }
     await visible(store);
-    await reopen();
+    await reopen({ commitLogFileBytes });
     const fault = files.fail({ operation: "read", code: "EIO", path: /commitlog/, skip: 1 });
     const first = await get(0);
     assert.deepEqual(bodies(first), ["a", "b", "c", "d", "e"]);
