@@ -28,6 +28,8 @@ export interface ReplicationMasterOptions extends TransferOptions {
 
 export class ReplicationMaster {
   readonly #options: ReplicationMasterOptions;
+  /** End of the log when this process began with it: nobody waits for what is before. */
+  readonly #initialEnd: number;
   readonly #connections = new Set<SlaveConnection>();
   readonly #listeners: (() => void)[] = [];
   #server: PipeServer | undefined;
@@ -44,6 +46,7 @@ export class ReplicationMaster {
 
   private constructor(options: ReplicationMasterOptions) {
     this.#options = options;
+    this.#initialEnd = options.store.maxPhysicalOffset;
     const { store, clock, heartbeatIntervalMs, housekeepingIntervalMs } = options;
     if (options.sends === "WRITTEN") store.onWritten(() => this.#push());
     else store.onWatermark(() => this.#push());
@@ -70,15 +73,11 @@ export class ReplicationMaster {
   ackedBy(count: number): number {
     if (count === 1) {
       let most = -1;
-      for (const { isKnown, ackedOffset } of this.#connections) {
-        if (isKnown && ackedOffset > most) most = ackedOffset;
-      }
+      for (const { provenOffset } of this.#connections) if (provenOffset > most) most = provenOffset;
       return most;
     }
-    const acked = [...this.#connections].filter(({ isKnown }) => isKnown).map(({ ackedOffset }) =>
-      ackedOffset
-    );
-    return acked.sort((a, b) => b - a)[count - 1] ?? -1;
+    const proven = [...this.#connections].map(({ provenOffset }) => provenOffset);
+    return proven.sort((a, b) => b - a)[count - 1] ?? -1;
   }
 
   /** How many slaves are connected and lack less than the operator's limit. */
@@ -107,7 +106,7 @@ export class ReplicationMaster {
 
   #onPipe(pipe: BytePipe): void {
     if (this.#isClosed) return pipe.close();
-    const connection = new SlaveConnection(this.#options, pipe, () => this.#tell());
+    const connection = new SlaveConnection(this.#options, this.#initialEnd, pipe, () => this.#tell());
     this.#connections.add(connection);
     pipe.listen({
       onData: (bytes) => connection.onData(bytes),

@@ -72,8 +72,8 @@ export class ReplicationSlave {
   #timer: Timer;
   #isPaused = false;
   #isClosed = false;
-  /** What the master was asked for. */
-  #startOffset = 0;
+  /** What the master was asked for, until it has answered. */
+  #startOffset: number | undefined;
   /** The end of the log when the connection was made. */
   #connectedEnd = 0;
   #reported = -1;
@@ -213,6 +213,7 @@ export class ReplicationSlave {
     const mayBegin = maxPhysicalOffset === minPhysicalOffset && replicatedOffset === maxPhysicalOffset &&
       (physicalOffset === this.#startOffset || this.#startOffset === 0);
     if (physicalOffset === replicatedOffset || mayBegin) {
+      this.#startOffset = undefined;
       this.#problem = undefined;
       this.#enter("FOLLOWING");
       return;
@@ -225,10 +226,12 @@ export class ReplicationSlave {
     this.#lastReadMs = clock.monotonicMs();
     this.#rate.add(bytes.length);
     try {
-      frames.read(bytes);
-      store.writeReplicated();
+      try {
+        frames.read(bytes);
+      } finally {
+        store.writeReplicated();
+      }
     } catch (error) {
-      store.writeReplicated();
       this.#onLost((error as Error).message, true);
       return;
     }

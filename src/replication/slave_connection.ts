@@ -38,11 +38,16 @@ export interface TransferOptions {
   maxGapBytes: number;
   /** A slave without data begins with the last file, as Apache has it, not with the oldest one. */
   startAtLastFile: boolean;
+  /** No sender waits longer than this for slaves. */
+  longestWaitMs?: number;
 }
+
+const LONGEST_WAIT_MS = 60_000;
 
 export class SlaveConnection {
   readonly #options: TransferOptions;
   readonly #pipe: BytePipe;
+  readonly #initialEnd: number;
   readonly #onAcked: () => void;
   readonly #reports = new ReportReader();
   readonly #rate: RateLimit;
@@ -52,15 +57,21 @@ export class SlaveConnection {
   /** Where the next frame begins; undefined before the first report. */
   #nextOffset: number | undefined;
   #ackedOffset = 0;
+  /** While it runs, nothing that the slave says is believed: see `#believeLater`. */
+  #probation: Timer | undefined;
   #isClosed = false;
   #isReading = false;
   #waitsForRate: Timer | undefined;
   #lastReadMs: number;
   #lastSentMs: number;
 
-  /** @param onAcked called when the slave has acknowledged more */
-  constructor(options: TransferOptions, pipe: BytePipe, onAcked: () => void) {
+  /**
+   * @param initialEnd nobody waits for slaves to have what is before this offset
+   * @param onAcked called when the slave has acknowledged more
+   */
+  constructor(options: TransferOptions, initialEnd: number, pipe: BytePipe, onAcked: () => void) {
     this.#options = options;
+    this.#initialEnd = initialEnd;
     this.#pipe = pipe;
     this.#onAcked = onAcked;
     this.#rate = new RateLimit(options.clock, options.maxBytesPerSecond);
@@ -77,9 +88,9 @@ export class SlaveConnection {
     return this.#nextOffset !== undefined;
   }
 
-  /** What the slave has, as far as that can be; never falls. */
-  get ackedOffset(): number {
-    return this.#ackedOffset;
+  /** Up to where the slave surely has what anybody waits for; -1 while that is not known. Never falls. */
+  get provenOffset(): number {
+    return this.isKnown && this.#probation === undefined ? this.#ackedOffset : -1;
   }
 
   get isInSync(): boolean {
@@ -113,6 +124,7 @@ export class SlaveConnection {
   onClosed(): void {
     this.#isClosed = true;
     this.#waitsForRate?.cancel();
+    this.#probation?.cancel();
   }
 
   /** Sends what the slave may have and does not. To be called when there is more. */
@@ -156,7 +168,6 @@ export class SlaveConnection {
 
   close(): void {
     this.#isClosed = true;
-    this.#waitsForRate?.cancel();
     this.#pipe.close();
   }
 
@@ -175,6 +186,8 @@ export class SlaveConnection {
         "error",
       );
     }
+    // One that has a part of a file has what is before; one that asks for a whole file may be empty.
+    if (start > this.#initialEnd && report % store.logFileBytes === 0) this.#believeLater();
     this.#nextOffset = start;
     this.#ackedOffset = report;
     logger.info("slave {address} follows from offset {start} on, {gap} bytes behind", {
@@ -186,6 +199,17 @@ export class SlaveConnection {
     this.push();
     // One that has everything learns at once that it follows.
     if (this.#bufferCount === 0) this.#sendHeartbeat();
+  }
+
+  /**
+   * An empty slave that begins with the last file does not have what is before. Its reports read as if it had, so
+   * they don't count as long as a sender may wait for any of that.
+   */
+  #believeLater(): void {
+    this.#probation = this.#options.clock.after(this.#options.longestWaitMs ?? LONGEST_WAIT_MS, () => {
+      this.#probation = undefined;
+      if (!this.#isClosed) this.#onAcked();
+    });
   }
 
   #acknowledge(report: number): void {

@@ -41,7 +41,7 @@ export interface ReplicaLog {
    * @throws ReplicaError where these bytes can't stand there; StoreRefusedError
    */
   appendReplicated(physicalOffset: number, bytes: Buffer): void;
-  /** Hands what was appended to the kernel, at once. */
+  /** Hands what was appended to the kernel, at once. @throws StoreRefusedError where it can't; it is forgotten then */
   writeReplicated(): void;
   /** Forgets what waits of an unfinished record: its master will send it again. */
   dropUnfinished(): void;

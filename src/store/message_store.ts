@@ -387,9 +387,18 @@ export class MessageStore {
     }
   }
 
-  /** Hands to the kernel what was appended, at once and not at the end of the turn. */
+  /**
+   * Hands to the kernel what was appended, at once and not at the end of the turn.
+   * @throws StoreRefusedError where it can't; the log then ends where it was written up to
+   */
   writeReplicated(): void {
-    if (this.#log.appendedOffset > this.#log.writtenOffset) this.#endTurn();
+    const endOffset = this.#log.appendedOffset;
+    if (endOffset === this.#log.writtenOffset) return;
+    this.#endTurn();
+    if (this.#log.writtenOffset === endOffset) return;
+    const { reason, message } = this.#refusal.now ??
+      { reason: "WRITE_FAILED", message: "the log was not written" };
+    throw new StoreRefusedError(reason, message);
   }
 
   /** Forgets what waits of an unfinished record: its master will send it again. */
