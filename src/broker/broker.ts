@@ -37,6 +37,7 @@ import { QueueLocks } from "./queue_locks.ts";
 import { RateSampler } from "./rates.ts";
 import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
+import { openOffsetResets, ReplicaSet } from "./replica_set.ts";
 import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
@@ -55,6 +56,8 @@ export interface BrokerOptions {
   config: LiveConfig;
   /** Keys that no request may change. */
   configBlackList: readonly string[];
+  /** A master starts with its log as it is, even if a slave has messages beyond it: they are given up. */
+  givesUpSlaveLog?: boolean;
   files?: Files;
   clock?: Clock;
   /** Who brings requests to the `dispatch` that it is given; a server of sockets unless told. */
@@ -110,6 +113,7 @@ async function undoAll(steps: (() => unknown)[]): Promise<void> {
 async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<RunningBroker> {
   const { files = diskFiles, clock = systemClock } = options;
   const settings = options.settings();
+  const isSlave = settings.brokerRole === "SLAVE";
   let port = settings.listenPort;
   const advertised = await resolveHost(settings.advertisedHost, () => port);
   const inMemoryBytes = totalmem() * settings.inMemoryPercent / 100;
@@ -124,7 +128,12 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const groups = Groups.open({ ...settings, ...common });
   undo.push(() => groups.flush());
   const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
-  const offsets = ConsumerOffsets.open({ files, clock, directory, flushIntervalMs });
+  const resets = openOffsetResets(files, clock, settings.storeDirectory);
+  undo.push(() => resets.flush());
+  const offsets = ConsumerOffsets.open({
+    ...{ files, clock, directory, flushIntervalMs, isCopy: isSlave },
+    onReset: (...moved) => resets.note(...moved),
+  });
   undo.push(() => offsets.close());
   const cutCount = offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
   // New messages get the numbers that were lost: after another crash the old offset would not look wrong any more.
@@ -151,8 +160,8 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const hold = new PullHold(store, clock);
   undo.push(() => hold.stop());
   const rules = new ReadRules({
-    isSlave: settings.brokerRole === "SLAVE",
-    masterServes: () => false,
+    isSlave,
+    masterServes: () => replicaSet.masterServes,
     isHot: (topic, queueId, queueOffset) => store.isHot(topic, queueId, queueOffset),
     settings: options.settings,
   });
@@ -178,19 +187,28 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...settings,
     clock,
     brokerAddress: addressNow,
-    haAddress: formatAddress({ host: settings.haAdvertisedHost, port: settings.haListenPort }),
+    haAddress: () => formatAddress({ host: settings.haAdvertisedHost, port: replicaSet.port }),
     nameServers: settings.nameServerAddresses,
     topics,
     brokerPermission: () => options.settings().brokerPermission,
     connect: (nameServer) => client.connection(nameServer),
-    onOrderTopics: (names) => topics.markOrdered(names),
+    onOrderTopics: isSlave ? undefined : (names) => topics.markOrdered(names),
+    onAnswer: (nameServer, answer) => replicaSet.answered(nameServer, answer),
   });
+  const replicaSet = new ReplicaSet({
+    ...{ settings, clock, store, topics, groups, offsets, delay, resets, client },
+    ownAddress: addressNow,
+    askNameServers: () => registration.registerAll(),
+    givesUpSlaveLog: options.givesUpSlaveLog ?? false,
+  });
+  undo.push(() => replicaSet.stop());
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
 
   const dispatch = new Dispatch(handlerTable({
     ...{ clock, store, topics, groups, offsets, clients, filters, locks, durability, hold, rules, delay },
     timers,
     ...counters,
+    haStatus: () => replicaSet.status(),
     storeHost: advertised,
     address: addressNow,
     settings: options.settings,
@@ -204,6 +222,8 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
+  await replicaSet.catchUp();
+  await replicaSet.listen();
   const listenOn = options.listen ?? RemotingServer.listen;
   const server = await listen(listenOn, settings, port, dispatch, clock);
   undo.push(() => server.close());
@@ -223,8 +243,9 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     undo.push(() => found.stop());
     await found.start();
   }
-  delay.start();
-  timers.start();
+  replicaSet.start();
+  if (!isSlave) delay.start();
+  if (!isSlave) timers.start();
   const address = addressNow();
   let stopping: Promise<void> | undefined;
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });

@@ -64,6 +64,8 @@ export interface BrokerParts {
   statistics: Statistics;
   rates: RateSampler;
   putTimes: PutTimes;
+  /** The answer to GET_BROKER_HA_STATUS. */
+  haStatus: () => Uint8Array;
   storeHost: HostAddress;
   /** `host:port` that clients are given. */
   address: () => string;
@@ -173,7 +175,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     ...adminBrokerHandlers({
       ...{ store, topics, clients, statistics },
       runtimeInfo: () => runtimeInfoOf(parts),
-      slaves: () => [],
+      haStatus: parts.haStatus,
       consumerOffsets: () => offsets.toJson(),
       delayOffsets: () => delay.toJson(),
     }),
@@ -210,6 +212,7 @@ function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {
     ...parts,
     storeDirectory,
     commitLogDirectory,
+    isActive: parts.settings().brokerRole !== "SLAVE",
     acceptSendsFromMs: () => parts.settings().acceptSendsFromMs,
     delayProgress: () => parts.delay.progress(),
     timerStatus: () => parts.timers.status(),

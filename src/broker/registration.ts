@@ -36,7 +36,7 @@ export interface RegistrationOptions {
   brokerId: number;
   /** `host:port` that clients are given, and slaves. */
   brokerAddress: () => string;
-  haAddress: string;
+  haAddress: () => string;
   nameServers: readonly string[];
   registerIntervalMs: number;
   registerTimeoutMs: number;
@@ -211,7 +211,7 @@ export class Registration {
         brokerName,
         brokerAddr: brokerAddress(),
         clusterName,
-        haServerAddr: haAddress,
+        haServerAddr: haAddress(),
         brokerId,
         heartbeatTimeoutMillis: undefined,
         enableActingMaster: false,

@@ -20,6 +20,8 @@ export interface RuntimeStore {
 }
 
 export interface RuntimeInfoOptions {
+  /** Whether it does what only a master does: delays, checks of transactions, … */
+  isActive: boolean;
   clock: Clock;
   statistics: Statistics;
   rates: { rates(): Rates };
@@ -55,7 +57,7 @@ export function runtimeInfo(options: RuntimeInfoOptions): Map<string, string> {
   const info = new Map<string, string>();
   const set = (key: string, value: string | number) => info.set(key, String(value));
 
-  set("brokerActive", "true");
+  set("brokerActive", String(options.isActive));
   set("brokerVersion", CURRENT_VERSION);
   set("brokerVersionDesc", versionName(CURRENT_VERSION));
   set("bootTimestamp", statistics.startedAtMs);

@@ -26,13 +26,17 @@ const options = {
   set: { value: "KEY=VALUE", multiple: true, help: "Set a key; wins over the file; may be repeated" },
   printConfigItem: { short: "p", help: "Print all keys with their values, and exit" },
   printImportantConfig: { short: "m", help: "Print the important keys only, and exit" },
+  "give-up-slave-log": {
+    help:
+      "Start a master with its log as it is, even if a slave has messages beyond it: they are\ngiven up (docs/cluster.md)",
+  },
   "enable-proxy": { help: "Refused: the gRPC proxy is not built" },
   "log-level": logLevelOption,
   help: { short: "h", help: "Print this text" },
 } as const;
 
 export const brokerCommand: Command = {
-  summary: "Run a broker (a master)",
+  summary: "Run a broker: a master, or a slave",
   help: `Runs a broker: it stores messages and gives them to consumers.
 
   rmq broker [options]
@@ -66,22 +70,29 @@ docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal
     if (given.configFile === undefined && readFile !== undefined) {
       print(`load config properties file OK, ${readFile}\n`);
     }
-    const broker = await runBroker(configuration, surroundings);
+    if (given["give-up-slave-log"] && configuration.settings.brokerRole === "SLAVE") {
+      throw new UsageError(
+        "--give-up-slave-log is for a master. To have a slave begin anew, move its store away and start it.",
+      );
+    }
+    const broker = await runBroker(configuration, surroundings, given["give-up-slave-log"]);
     await surroundings.stopRequested;
     await broker.stop();
     return 0;
   },
 };
 
-/** Starts it, and says so as Apache does. */
+/** Starts it, and says so as Apache does. @param givesUpSlaveLog what a slave has beyond the master's log is given up */
 export async function runBroker(
   configuration: Configuration<BrokerSettings>,
   { print }: Pick<Surroundings, "print">,
+  givesUpSlaveLog = false,
 ): Promise<RunningBroker> {
   const broker = await startBroker({
     settings: () => configuration.settings,
     config: liveConfig(configuration),
     configBlackList: configuration.blackList,
+    givesUpSlaveLog,
   });
   const nameServers = configuration.entries.get("namesrvAddr");
   print(

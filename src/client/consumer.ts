@@ -68,6 +68,8 @@ const PULL_TIMEOUT_MS = 30_000;
 
 /** One queue that is ours for now. */
 interface OwnedQueue extends RoutedQueue {
+  /** Of the master, or of a slave while there is none. */
+  address: string;
   subscription: SubscriptionData;
   nextOffset: number;
   committedOffset: number;
@@ -154,15 +156,19 @@ export class Consumer {
       fingerprint: 0,
       withoutSubscriptions: false,
     });
-    for (const address of await this.#brokers()) {
-      await this.#call(address, { code: RequestCode.HEART_BEAT, body });
-    }
+    const brokers = await this.#brokers();
+    const told = await Promise.allSettled(
+      brokers.map((address) => this.#call(address, { code: RequestCode.HEART_BEAT, body })),
+    );
+    const failure = told.find((outcome) => outcome.status === "rejected");
+    const isTold = told.some((outcome) => outcome.status === "fulfilled");
+    if (failure !== undefined && !isTold) throw failure.reason;
   }
 
   async #brokers(): Promise<string[]> {
     const addresses = new Set<string>();
     for (const { topic } of this.#subscriptions) {
-      for (const { address } of await this.#routes.readableQueues(topic)) addresses.add(address);
+      for (const address of await this.#routes.members(topic)) addresses.add(address);
     }
     return [...addresses];
   }
@@ -207,6 +213,8 @@ export class Consumer {
       await this.#commit(queue);
     }
     for (const [key, queue] of wanted) {
+      const owned = this.#owned.get(key);
+      if (owned !== undefined) owned.address = queue.address;
       if (!this.#owned.has(key) && !this.#isStopped) await this.#take(key, queue, subscription);
     }
     return true;
@@ -241,9 +249,22 @@ export class Consumer {
       try {
         await this.#pullOnce(queue);
       } catch {
-        if (!queue.isDropped) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        if (queue.isDropped) return;
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await this.#findAgain(queue).catch(() => {});
       }
     }
+  }
+
+  /** Where a queue is read now: its master may be gone, or back. */
+  async #findAgain(queue: OwnedQueue): Promise<void> {
+    this.#routes.forget(queue.topic);
+    const found = (await this.#routes.readableQueues(queue.topic)).find((other) =>
+      keyOf(other) === keyOf(queue)
+    );
+    if (found === undefined || found.address === queue.address) return;
+    queue.address = found.address;
+    await this.#introduce();
   }
 
   async #pullOnce(queue: OwnedQueue): Promise<void> {

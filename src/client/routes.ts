@@ -86,6 +86,12 @@ export class Routes {
     );
   }
 
+  /** All brokers of a topic, masters and slaves: a consumer is known to each, so that any can serve it. */
+  async members(topic: string): Promise<string[]> {
+    const route = await this.route(topic);
+    return route?.brokerDatas.flatMap(({ brokerAddrs }) => [...brokerAddrs.values()]) ?? [];
+  }
+
   /** Masters of a topic's broker groups. @throws RemotingError TOPIC_NOT_EXIST */
   async masters(topic: string): Promise<string[]> {
     const route = await this.route(topic);

@@ -183,6 +183,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     brokerName: values.brokerName,
     brokerId: values.brokerId,
     brokerRole: values.brokerRole,
+    haMasterAddress: values.haMasterAddress || undefined,
     regionId: values.regionId,
     traceOn: values.traceOn,
 

@@ -29,6 +29,8 @@ export interface BrokerIdentitySettings {
   readonly brokerId: number;
   /** `brokerRole` */
   readonly brokerRole: "ASYNC_MASTER" | "SYNC_MASTER" | "SLAVE";
+  /** `haMasterAddress`: the replication port that a slave copies from; undefined: as name servers tell. */
+  readonly haMasterAddress: string | undefined;
   /** `regionId`, stamped on stored messages and on answers. */
   readonly regionId: string;
   /** `traceOn`: answers tell clients that they may trace. */

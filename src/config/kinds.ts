@@ -100,7 +100,8 @@ export function nameServers(): Kind<readonly string[]> {
   });
 }
 
-function isHostAndPort(item: string): boolean {
+/** Whether a text is `host:port`, an IPv6 host in brackets. */
+export function isHostAndPort(item: string): boolean {
   const match = /^(\[[0-9a-fA-F:.%]+\]|[^\s:,;/]+):([0-9]{1,5})$/.exec(item);
   return match !== null && Number(match[2]) >= 1 && Number(match[2]) <= 65535;
 }

@@ -109,6 +109,7 @@ export class MessageStore {
   #flusher: LogFlusher;
   #reader: QueueReader;
   #replica: ReplicaAppender;
+  #isCopy = false;
   #cleaner: Cleaner;
   #disk: DiskSpace;
   #placeFile: SettledPlaceFile;
@@ -332,7 +333,7 @@ export class MessageStore {
    * @throws StoreRefusedError, MessageIllegalError
    */
   append(given: MessageDraft): Appended {
-    this.#refusal.check();
+    this.#checkAppend();
     const draft = this.#options.appendRecordCrc ? withoutCrc(given) : given;
     const lengths = this.#measure(draft);
     return this.#appendMeasured(draft, lengths);
@@ -340,13 +341,18 @@ export class MessageStore {
 
   /** Appends messages of one queue with consecutive offsets: all, or none where this throws. */
   appendBatch(given: readonly MessageDraft[]): Appended[] {
-    this.#refusal.check();
+    this.#checkAppend();
     const drafts = this.#options.appendRecordCrc ? given.map(withoutCrc) : given;
     const lengths = drafts.map((draft) => this.#measure(draft));
     return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
   }
 
   // Replication
+
+  /** From now on this log is another one's copy: nothing is appended but what `appendReplicated` brings. */
+  becomeCopy(): void {
+    this.#isCopy = true;
+  }
 
   /** Length of each file of the log. */
   get logFileBytes(): number {
@@ -614,6 +620,11 @@ export class MessageStore {
       });
     }
     this.directory.markClean();
+  }
+
+  #checkAppend(): void {
+    this.#refusal.check();
+    if (this.#isCopy) throw new StoreRefusedError("IS_COPY", "this broker is a slave, its log a copy");
   }
 
   #measure(draft: MessageDraft): RecordLengths {

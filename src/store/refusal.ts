@@ -2,7 +2,13 @@
 import { type RefusalReason, StoreRefusedError } from "./types.ts";
 
 /** Where there are several reasons, the one that is hardest to mend counts. */
-const WEIGHT: Record<RefusalReason, number> = { DISK_FULL: 1, WRITE_FAILED: 2, SYNC_FAILED: 3, SHUT_DOWN: 4 };
+const WEIGHT: Record<RefusalReason, number> = {
+  IS_COPY: 0,
+  DISK_FULL: 1,
+  WRITE_FAILED: 2,
+  SYNC_FAILED: 3,
+  SHUT_DOWN: 4,
+};
 
 export interface RefusalNow {
   reason: RefusalReason;

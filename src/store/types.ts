@@ -92,7 +92,7 @@ export interface PropertyFilter {
 }
 
 /** Why the store takes nothing now. */
-export type RefusalReason = "SHUT_DOWN" | "DISK_FULL" | "WRITE_FAILED" | "SYNC_FAILED";
+export type RefusalReason = "SHUT_DOWN" | "IS_COPY" | "DISK_FULL" | "WRITE_FAILED" | "SYNC_FAILED";
 
 /** The store does not take messages now; nothing was stored. */
 export class StoreRefusedError extends Error {

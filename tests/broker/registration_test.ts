@@ -68,7 +68,7 @@ function broker(given: Partial<RegistrationOptions> = {}) {
     brokerName: "b",
     brokerId: 0,
     brokerAddress: () => "10.0.0.1:10911",
-    haAddress: "10.0.0.2:10912",
+    haAddress: () => "10.0.0.2:10912",
     nameServers: ["n1:9876"],
     registerIntervalMs: 30_000,
     registerTimeoutMs: 24_000,

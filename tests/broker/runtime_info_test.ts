@@ -21,6 +21,7 @@ function options(given: Partial<RuntimeInfoOptions> = {}) {
   }));
   rates.start();
   const all: RuntimeInfoOptions = {
+    isActive: true,
     clock,
     statistics,
     rates,

@@ -20,3 +20,12 @@ export async function settled(value: () => unknown, quietMs = 100): Promise<void
     sinceMs = performance.now();
   }
 }
+
+/** The same for a condition that has to ask; asked again 20 ms after each answer. */
+export async function eventually(condition: () => Promise<boolean>, timeoutMs = 15_000): Promise<void> {
+  const endMs = performance.now() + timeoutMs;
+  while (!await condition()) {
+    if (performance.now() > endMs) throw new Error(`still not so after ${timeoutMs} ms: ${condition}`);
+    await setTimeout(20);
+  }
+}

@@ -2,7 +2,6 @@
 /** The broker itself, its counts, its files and its metadata. [RMQ AdminBrokerProcessor] */
 import { getLogger } from "@logtape/logtape";
 import { encodeBrokerStats } from "../../protocol/bodies/broker_stats.ts";
-import { encodeMasterRuntimeInfo, type SlaveRuntimeInfo } from "../../protocol/bodies/ha_runtime_info.ts";
 import { encodeKvTable } from "../../protocol/bodies/kv_table.ts";
 import { type SubscriptionData, subscriptionDataToJson } from "../../protocol/bodies/subscription_data.ts";
 import { brokerStatsRequest, queryConsumeQueueRequest } from "../../protocol/headers/admin_broker.ts";
@@ -40,8 +39,8 @@ export interface AdminBrokerOptions {
   statistics: { view(name: string, key: string): ItemStats | undefined };
   /** The answer to GET_BROKER_RUNTIME_INFO. */
   runtimeInfo: () => ReadonlyMap<string, string>;
-  /** Slaves that are connected. */
-  slaves: () => readonly SlaveRuntimeInfo[];
+  /** The answer to GET_BROKER_HA_STATUS. */
+  haStatus: () => Uint8Array;
   /** Values for `stringifyJson`: what slaves copy. */
   consumerOffsets: () => unknown;
   delayOffsets: () => unknown;
@@ -61,7 +60,7 @@ export function adminBrokerHandlers(options: AdminBrokerOptions): [number, Handl
     [RequestCode.DELETE_EXPIRED_COMMITLOG, (request) => deleteExpiredLog(options, request)],
     [RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE, () => SUCCESS_BY_ITSELF],
     [RequestCode.QUERY_CONSUME_QUEUE, (request) => queryConsumeQueue(options, request)],
-    [RequestCode.GET_BROKER_HA_STATUS, () => haStatus(options)],
+    [RequestCode.GET_BROKER_HA_STATUS, () => success(options.haStatus())],
     [RequestCode.GET_BROKER_EPOCH_CACHE, () => NO_CONTROLLER],
     [RequestCode.RESET_MASTER_FLUSH_OFFSET, () => SUCCESS],
     [RequestCode.GET_ALL_CONSUMER_OFFSET, () => success(encodeJson(options.consumerOffsets()))],
@@ -143,10 +142,6 @@ function queryConsumeQueue({ store, clients }: AdminBrokerOptions, request: Requ
   return success(
     encodeJson({ filterData: "null", maxQueueIndex, minQueueIndex, queueData, subscriptionData }),
   );
-}
-
-function haStatus({ store, slaves }: AdminBrokerOptions): Response {
-  return success(encodeMasterRuntimeInfo({ commitLogMaxOffset: store.maxPhysicalOffset, slaves: slaves() }));
 }
 
 function refused(remark: string): RemotingError {

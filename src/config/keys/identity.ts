@@ -21,7 +21,7 @@ export const identityKeys = {
     oneOf("ASYNC_MASTER", "SYNC_MASTER", "SLAVE"),
     "ASYNC_MASTER",
     "A master takes messages, and SYNC_MASTER answers when a slave has them; a slave copies its master.",
-    { important: true, refuse: (role) => role === "ASYNC_MASTER" ? undefined : NO_REPLICATION },
+    { important: true, refuse: (role) => role === "SYNC_MASTER" ? NO_REPLICATION : undefined },
   ),
   regionId: acts(
     text(),

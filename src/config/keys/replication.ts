@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
-import { bytes, count, flag, int, long, ms, text } from "../kinds.ts";
+import { bytes, count, flag, int, isHostAndPort, long, ms, text } from "../kinds.ts";
 
 const NO_CONTROLLER = "failover by a controller is not built yet";
 const NO_DLEDGER = "DLedger keeps another kind of log, which rmq neither reads nor writes";
 
+/** Apache takes an empty value for none. */
+const isAddress = (value: string | undefined) => !value || isHostAndPort(value);
+
 export const replicationKeys = {
-  haMasterAddress: notYet(text("address"), undefined, "The master that a slave copies from.", {
-    important: true,
-  }),
+  haMasterAddress: acts(
+    text("address"),
+    undefined,
+    "host:port of the replication port that a slave copies from; otherwise name servers tell it.",
+    { important: true, refuse: (address) => isAddress(address) ? undefined : "it is no host:port" },
+  ),
   haSendHeartbeatInterval: acts(ms(1), 5000, "Pause between signs of life of a master and its slaves."),
   haHousekeepingInterval: acts(ms(1), 20000, "A silent replication connection is closed after so long."),
   haTransferBatchSize: acts(
@@ -126,7 +132,7 @@ export const failoverKeys = {
 export const replicationArea: Area = {
   title: "Replication",
   about:
-    "Masters and slaves: how the log gets from one to the other, and who waits for it. docs/replication.md tells more.",
+    "Masters and slaves: how the log gets from one to the other, and who waits for it. docs/replication.md tells more, docs/cluster.md how to run a cluster.",
   keys: replicationKeys,
 };
 

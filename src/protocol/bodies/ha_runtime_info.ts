@@ -12,18 +12,33 @@ export interface SlaveRuntimeInfo {
   readonly transferredByteInSecond: number;
 }
 
+/** A slave as it sees itself. [RMQ HARuntimeInfo.HAClientRuntimeInfo] */
+export interface FollowingRuntimeInfo {
+  /** `host:port` of the master's replication port; absent without a master. */
+  readonly masterAddr: string | undefined;
+  readonly maxOffset: number;
+  readonly transferredByteInSecond: number;
+  /** Wall clock; 0: never. */
+  readonly lastReadTimestamp: number;
+  readonly lastWriteTimestamp: number;
+  readonly masterFlushOffset: number;
+}
+
+const FOLLOWS_NONE: FollowingRuntimeInfo = {
+  lastReadTimestamp: 0,
+  lastWriteTimestamp: 0,
+  masterAddr: undefined,
+  masterFlushOffset: 0,
+  maxOffset: 0,
+  transferredByteInSecond: 0,
+};
+
 /** The answer of a master to GET_BROKER_HA_STATUS. */
 export function encodeMasterRuntimeInfo(
   master: { commitLogMaxOffset: number; slaves: readonly SlaveRuntimeInfo[] },
 ): Uint8Array {
   return encodeJson({
-    haClientRuntimeInfo: {
-      lastReadTimestamp: 0,
-      lastWriteTimestamp: 0,
-      masterFlushOffset: 0,
-      maxOffset: 0,
-      transferredByteInSecond: 0,
-    },
+    haClientRuntimeInfo: FOLLOWS_NONE,
     haConnectionInfo: master.slaves.map((slave) => ({
       addr: slave.addr,
       diff: slave.diff,
@@ -35,5 +50,16 @@ export function encodeMasterRuntimeInfo(
     inSyncSlaveNums: master.slaves.filter((slave) => slave.inSync).length,
     master: true,
     masterCommitLogMaxOffset: master.commitLogMaxOffset,
+  });
+}
+
+/** The answer of a slave. */
+export function encodeSlaveRuntimeInfo(slave: FollowingRuntimeInfo): Uint8Array {
+  return encodeJson({
+    haClientRuntimeInfo: slave,
+    haConnectionInfo: [],
+    inSyncSlaveNums: 0,
+    master: false,
+    masterCommitLogMaxOffset: 0,
   });
 }

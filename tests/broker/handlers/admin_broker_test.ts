@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { adminBrokerHandlers } from "../../../src/broker/handlers/admin_broker.ts";
 import { Statistics } from "../../../src/broker/statistics.ts";
 import { Subscription } from "../../../src/broker/subscription.ts";
+import { encodeMasterRuntimeInfo } from "../../../src/protocol/bodies/ha_runtime_info.ts";
 import { DataVersion } from "../../../src/protocol/bodies/data_version.ts";
 import type { Fields } from "../../../src/protocol/header.ts";
 import { javaHashCode } from "../../../src/protocol/java_string.ts";
@@ -41,7 +42,7 @@ function started() {
     },
     statistics,
     runtimeInfo: () => new Map([["brokerActive", "true"]]),
-    slaves: () => [],
+    haStatus: () => encodeMasterRuntimeInfo({ commitLogMaxOffset: 8192, slaves: [] }),
     consumerOffsets: () => ({
       dataVersion: new DataVersion(0, 5, 1).toJson(),
       offsetTable: new Map([["T@G", new Map([[0, 3]])]]),

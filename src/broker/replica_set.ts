@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A broker's part in replication, put together: a slave follows its master, a master that comes back first takes
+ * what its slaves have beyond it, and either serves its log to slaves: a slave's is what a master that has lost its
+ * own is filled from.
+ */
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import type { BrokerSettings } from "../config/broker_settings.ts";
+import type { RemotingClient } from "../remoting/client.ts";
+import { ReplicationMaster, ReplicationSlave, type SlaveState } from "../replication/mod.ts";
+import type { Files } from "../store/files.ts";
+import { makeDurableDirectory } from "../store/make_directory.ts";
+import type { MessageStore } from "../store/message_store.ts";
+import { slaveAddresses } from "./cluster_members.ts";
+import type { ConsumerOffsets } from "./consumer_offsets.ts";
+import type { DelayDelivery } from "./delay_delivery.ts";
+import type { Groups } from "./groups.ts";
+import { JsonFile } from "./json_file.ts";
+import { returnToService } from "./master_return.ts";
+import { OffsetResets } from "./offset_resets.ts";
+import { fetchLog } from "./slave/fetch_log.ts";
+import { haStatus } from "./slave/ha_status.ts";
+import type { MasterAnswer } from "./slave/known_master.ts";
+import { copySteps } from "./slave/metadata_copy.ts";
+import { Slave } from "./slave/slave.ts";
+import type { Topics } from "./topics.ts";
+
+export interface ReplicaSetOptions {
+  settings: BrokerSettings;
+  clock: Clock;
+  store: MessageStore;
+  topics: Topics;
+  groups: Groups;
+  offsets: ConsumerOffsets;
+  delay: DelayDelivery;
+  resets: OffsetResets;
+  client: RemotingClient;
+  ownAddress: () => string;
+  /** Registers again, to be told where the master is now. */
+  askNameServers: () => void;
+  /** The operator wants a master's log as it is, whatever its slaves have beyond it. */
+  givesUpSlaveLog: boolean;
+}
+
+const HEARTBEAT_MS = 5000;
+const HOUSEKEEPING_MS = 20_000;
+
+export class ReplicaSet {
+  readonly #options: ReplicaSetOptions;
+  readonly #slave: Slave | undefined;
+  #serving: ReplicationMaster | undefined;
+
+  constructor(options: ReplicaSetOptions) {
+    this.#options = options;
+    const { settings, store, topics } = options;
+    if (settings.brokerRole !== "SLAVE") return;
+    store.becomeCopy();
+    const slave = this.#slave = new Slave({
+      ...options,
+      haMasterAddress: settings.haMasterAddress,
+      log: new ReplicationSlave(this.#following()),
+      steps: copySteps(options),
+    });
+    store.onArrival((topic) => {
+      if (!topics.has(topic)) slave.unknownTopicCame();
+    });
+  }
+
+  /** Whether consumers of this slave should be served by its master. */
+  get masterServes(): boolean {
+    return this.#slave?.masterServes ?? false;
+  }
+
+  /** Where slaves connect. */
+  get port(): number {
+    return this.#serving!.port;
+  }
+
+  /** The slaves that are connected. */
+  slaves(): readonly SlaveState[] {
+    return this.#serving?.slaves() ?? [];
+  }
+
+  /** The answer to GET_BROKER_HA_STATUS. */
+  status(): Uint8Array {
+    return haStatus(this.#options.store.maxPhysicalOffset, this.#slave?.state, this.slaves());
+  }
+
+  /** A master takes what its slaves have beyond it. To be called before anybody is served. @throws where it can't */
+  async catchUp(): Promise<void> {
+    const { settings, client, offsets, store } = this.#options;
+    if (this.#slave !== undefined) return;
+    const { brokerName, nameServerAddresses: nameServers } = settings;
+    const slaves = await slaveAddresses({ client, nameServers, brokerName });
+    if (slaves.length === 0) return;
+    await returnToService({
+      ...this.#options,
+      slaves,
+      fetchLog: (source, endOffset) => fetchLog(this.#following(), source, endOffset),
+    });
+    offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
+  }
+
+  /** Takes slaves. @throws an error with a sentence for the operator */
+  async listen(): Promise<void> {
+    const { settings, store, clock } = this.#options;
+    const { bindAddress: host, haListenPort: port, flushMode } = settings;
+    try {
+      this.#serving = await ReplicationMaster.listen({
+        ...{ store, clock, host, port },
+        sends: flushMode === "SYNC" ? "FLUSHED" : "WRITTEN",
+        batchBytes: 32_768,
+        maxBytesPerSecond: Infinity,
+        heartbeatIntervalMs: HEARTBEAT_MS,
+        housekeepingIntervalMs: HOUSEKEEPING_MS,
+        maxGapBytes: 256 << 20,
+        startAtLastFile: false,
+      });
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      const reason = code === "EADDRINUSE" ? "the port is in use (haListenPort)" : message;
+      throw new Error(`the broker can't listen for slaves on ${host}:${port}: ${reason}`, { cause: error });
+    }
+  }
+
+  /** A slave begins to follow its master. */
+  start(): void {
+    this.#slave?.start();
+  }
+
+  /** Takes what a name server has answered to a registration. */
+  answered(nameServer: string, answer: MasterAnswer): void {
+    this.#slave?.answered(nameServer, answer);
+  }
+
+  async stop(): Promise<void> {
+    await this.#slave?.stop();
+    await this.#serving?.close();
+  }
+
+  #following() {
+    const { store, clock, settings } = this.#options;
+    return {
+      store,
+      clock,
+      flushMode: settings.flushMode,
+      heartbeatIntervalMs: HEARTBEAT_MS,
+      housekeepingIntervalMs: HOUSEKEEPING_MS,
+      startAtLastFile: false,
+    };
+  }
+}
+
+/** The moves of positions that an administrator has made, in the store's directory. @throws ConfigFileError */
+export function openOffsetResets(files: Files, clock: Clock, storeDirectory: string): OffsetResets {
+  const directory = join(storeDirectory, "rmq");
+  makeDurableDirectory(files, directory);
+  return new OffsetResets(new JsonFile(files, clock, join(directory, "offset_resets.json")), clock);
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Masters and slaves of both makes: the log is the same, byte for byte, and tables follow; then Java consumers go on
+ * at the slave when the master is killed, and come back to it.
+ *
+ * Apache 5.x copies tables for the first time a minute after its start: RMQ_LONG=1 waits for that.
+ */
+import assert from "node:assert/strict";
+import process from "node:process";
+import { parseOffsets } from "../../src/broker/consumer_offsets.ts";
+import { parseJsonObject } from "../../src/protocol/java_json.ts";
+import { eventually } from "../harness/until.ts";
+import type { ApacheVersion } from "./apache.ts";
+import { Driver } from "./driver.ts";
+import { newPair, type Pair } from "./replica.ts";
+import { type Make, startNameServer, underTest, Workspace } from "./servers.ts";
+import { interopTest, lazily, presentVersions, VERSIONS } from "./suite.ts";
+
+const isLong = process.env.RMQ_LONG === "1";
+
+async function startWorld() {
+  const workspace = await Workspace.create();
+  const nameServer = await startNameServer("rmq", workspace);
+  const drivers = new Map(
+    await Promise.all(
+      presentVersions().map(async (version) => [version, await Driver.start(version, workspace)] as const),
+    ),
+  );
+  return { workspace, nameServer, drivers };
+}
+
+const world = lazily(startWorld);
+
+async function withPair(name: string, use: (pair: Pair, namesrv: string) => Promise<void>): Promise<void> {
+  const { workspace, nameServer } = await world.get();
+  const pair = await newPair(workspace, { name, cluster: "C", namesrv: nameServer.address });
+  try {
+    await use(pair, nameServer.address);
+  } finally {
+    await pair.stop();
+  }
+}
+
+/** A topic with 4 queues at this broker alone, a group with positions in it. */
+async function fill(driver: Driver, namesrv: string, name: string, address: string): Promise<void> {
+  await driver.admin("updateTopic", "-n", namesrv, "-b", address, "-t", name, "-r", "4", "-w", "4");
+  await driver.mustRun("AwaitQueues", { namesrv, topic: name, count: 4 });
+  await driver.mustRun("SendMany", { namesrv, topic: name, prefix: name, count: 200, bytes: 60_000 });
+  await driver.mustRun("ConsumeSome", { namesrv, topic: name, group: `g_${name}`, expect: 200 });
+}
+
+/** The positions of the group in a table of `topic@group` keys. */
+function positions(text: string, name: string): [queueId: number, offset: number][] {
+  return parseOffsets(parseJsonObject(text))
+    .filter(([group, topic]) => group === `g_${name}` && topic === name)
+    .map(([, , queueId, offset]): [number, number] => [queueId, offset]).sort((a, b) => a[0] - b[0]);
+}
+
+for (const version of VERSIONS) {
+  const apache: Make = `apache-${version}`;
+  const name = version.replaceAll(".", "_");
+
+  interopTest(`a slave of Apache ${version} copies the log and the tables of rmq`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`slave_${name}`, async (pair, namesrv) => {
+      const { drivers } = await world.get();
+      const { master, slave } = pair;
+      const topic = `Slave_${name}`;
+      await master.start("rmq");
+      await fill(drivers.get(version)!, namesrv, topic, master.site.address);
+      await slave.start(apache);
+      // The first file was there before the slave was: a slave of Apache begins at the last one.
+      await eventually(async () => {
+        const log = await slave.api(pair.client).log();
+        return log.maxOffset === (await master.api(pair.client).log()).maxOffset;
+      }, 40_000);
+      const { minOffset, maxOffset } = await slave.api(pair.client).log();
+      assert.ok(minOffset > 0 && minOffset < maxOffset);
+      if (version.startsWith("5.") && !isLong) return;
+      await eventually(async () => {
+        const text = await slave.table("consumerOffset.json").catch(() => "{}");
+        return positions(text, topic).reduce((sum, [, offset]) => sum + offset, 0) === 200;
+      }, 100_000);
+      assert.ok((await slave.table("topics.json")).includes(`"${topic}"`));
+      assert.ok((await slave.table("subscriptionGroup.json")).includes(`"g_${topic}"`));
+    }));
+
+  interopTest(`rmq as a slave copies the log and the tables of Apache ${version}`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`master_${name}`, async (pair, namesrv) => {
+      const { drivers } = await world.get();
+      const { master, slave } = pair;
+      const topic = `Master_${name}`;
+      await master.start(apache);
+      await fill(drivers.get(version)!, namesrv, topic, master.site.address);
+      await slave.start("rmq");
+      await pair.caughtUp();
+      const { minOffset, maxOffset } = await slave.api(pair.client).log();
+      assert.equal(minOffset, 0, "it has the master's log from its beginning");
+      const [theirs, ours] = await Promise.all([master.logBytes(maxOffset), slave.logBytes(maxOffset)]);
+      assert.ok(theirs.equals(ours));
+      await eventually(async () => {
+        const table = JSON.stringify(await slave.api(pair.client).consumerOffsets());
+        return positions(table, topic).reduce((sum, [, offset]) => sum + offset, 0) === 200;
+      }, 30_000);
+      assert.equal((await slave.api(pair.client).topics()).topics.get(topic)!.readQueueNums, 4);
+      assert.ok((await slave.api(pair.client).groups()).groups.has(`g_${topic}`));
+    }));
+
+  interopTest(`Java ${version} consumers go on at the slave when the master is killed, and come back`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`failover_${name}`, async (pair, namesrv) => {
+      const driver = (await world.get()).drivers.get(version)!;
+      const { master, slave } = pair;
+      const topic = `Failover_${name}`;
+      const args = { namesrv, topic, group: `g_${topic}` };
+      await master.start("rmq");
+      await slave.start("rmq");
+      await driver.admin(
+        "updateTopic",
+        "-n",
+        namesrv,
+        "-b",
+        master.site.address,
+        "-t",
+        topic,
+        "-r",
+        "4",
+        "-w",
+        "4",
+      );
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
+      const sent = await driver.mustRun("SendMany", { ...args, prefix: "m", count: 80 });
+      await pair.caughtUp();
+      const consuming = driver.hold("ConsumeSlowly", { ...args, expect: 80, tellAfter: 16 });
+      await consuming.printed("REACHED");
+      await master.kill();
+      const consumed = await consuming.result;
+      assert.equal(consumed.failure, undefined);
+      const received = consumed.column("RECV", "body");
+      assert.deepEqual([...received].sort(), sent.column("SENT", "body").sort(), "each once");
+
+      await master.start("rmq");
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
+      const committed = await driver.mustRun("Committed", args);
+      assert.deepEqual(committed.column("COMMITTED", "offset"), committed.column("COMMITTED", "max"));
+      await driver.mustRun("SendMany", { ...args, prefix: "after", count: 8 });
+      const rest = await driver.mustRun("ConsumeSome", { ...args, expect: 8 });
+      assert.deepEqual(
+        rest.column("RECV", "body").sort(),
+        Array.from({ length: 8 }, (_, i) => `after ${i}`).sort(),
+      );
+      await pair.caughtUp();
+    }));
+}
+
+interopTest("everything that was started is stopped", { needs: [] }, async () => {
+  const started = await world.started();
+  if (started === undefined) return;
+  for (const driver of started.drivers.values()) await driver.stop();
+  await started.nameServer.child.stop();
+  await started.workspace.remove();
+  assert.equal(underTest.length > 0, true);
+});
