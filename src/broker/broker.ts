@@ -37,7 +37,8 @@ import { QueueLocks } from "./queue_locks.ts";
 import { RateSampler } from "./rates.ts";
 import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
-import { openOffsetResets, ReplicaSet } from "./replica_set.ts";
+import { replicaPolicy } from "./replica_policy.ts";
+import { listenForSlaves, openOffsetResets, ReplicaSet } from "./replica_set.ts";
 import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
@@ -155,7 +156,11 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   undo.push(() => housekeeping.cancel());
   const counters = startCounters(clock, topics);
   undo.push(() => counters.stop());
-  const durability = new Durability({ ...settings, store, clock });
+  const serving = await listenForSlaves(settings, store, clock);
+  undo.push(() => serving.close());
+  const policy = replicaPolicy(settings);
+  const replication = policy && { policy, replicas: serving };
+  const durability = new Durability({ ...settings, store, clock, replication });
   undo.push(() => durability.stop());
   const hold = new PullHold(store, clock);
   undo.push(() => hold.stop());
@@ -187,7 +192,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...settings,
     clock,
     brokerAddress: addressNow,
-    haAddress: () => formatAddress({ host: settings.haAdvertisedHost, port: replicaSet.port }),
+    haAddress: () => formatAddress({ host: settings.haAdvertisedHost, port: serving.port }),
     nameServers: settings.nameServerAddresses,
     topics,
     brokerPermission: () => options.settings().brokerPermission,
@@ -196,7 +201,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     onAnswer: (nameServer, answer) => replicaSet.answered(nameServer, answer),
   });
   const replicaSet = new ReplicaSet({
-    ...{ settings, clock, store, topics, groups, offsets, delay, resets, client },
+    ...{ settings, clock, store, topics, groups, offsets, delay, resets, client, serving },
     ownAddress: addressNow,
     askNameServers: () => registration.registerAll(),
     givesUpSlaveLog: options.givesUpSlaveLog ?? false,
@@ -208,6 +213,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...{ clock, store, topics, groups, offsets, clients, filters, locks, durability, hold, rules, delay },
     timers,
     ...counters,
+    requireMembers: policy?.requireMembers && (() => policy.requireMembers!(serving)),
     haStatus: () => replicaSet.status(),
     storeHost: advertised,
     address: addressNow,
@@ -223,7 +229,6 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
   await replicaSet.catchUp();
-  await replicaSet.listen();
   const listenOn = options.listen ?? RemotingServer.listen;
   const server = await listen(listenOn, settings, port, dispatch, clock);
   undo.push(() => server.close());

@@ -32,8 +32,8 @@ import { queryMessageHandlers } from "./handlers/query_message.ts";
 import { queueLockHandlers } from "./handlers/queue_lock.ts";
 import { queueOffsetHandlers } from "./handlers/queue_offset.ts";
 import { recallHandlers } from "./handlers/recall.ts";
-import { sendHandlers } from "./handlers/send.ts";
-import { sendBackHandlers } from "./handlers/send_back.ts";
+import { sendHandlers, type SendOptions } from "./handlers/send.ts";
+import { sendBackHandlers, type SendBackOptions } from "./handlers/send_back.ts";
 import type { PullHold } from "./hold.ts";
 import type { PutTimes } from "./put_times.ts";
 import type { QueueLocks } from "./queue_locks.ts";
@@ -64,6 +64,8 @@ export interface BrokerParts {
   statistics: Statistics;
   rates: RateSampler;
   putTimes: PutTimes;
+  /** Throws where nothing may be stored for lack of slaves; undefined: never. */
+  requireMembers: (() => void) | undefined;
   /** The answer to GET_BROKER_HA_STATUS. */
   haStatus: () => Uint8Array;
   storeHost: HostAddress;
@@ -97,7 +99,10 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
   const { settings } = parts;
   const durability = timedPuts(parts);
   const hasLocks = (group: string) => locks.hasLiveLock(group);
-  const sends = { store, durability, topics, groups, statistics, storeHost, delayLevelCount, settings };
+  const sends = {
+    ...{ store: intakeOf(parts), durability, topics, groups },
+    ...{ statistics, storeHost, delayLevelCount, settings },
+  };
   const timed = (draft: MessageDraft) => parts.timers.draftFor(draft);
   const more = { clock, clusterName, brokerName, timed };
   return [
@@ -115,6 +120,16 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
     ),
     ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
   ];
+}
+
+/** What senders append to: the store, which takes nothing while members are missing that it can't do without. */
+function intakeOf({ store, requireMembers }: BrokerParts): SendOptions["store"] & SendBackOptions["store"] {
+  if (requireMembers === undefined) return store;
+  return {
+    append: (draft) => (requireMembers(), store.append(draft)),
+    appendBatch: (drafts) => (requireMembers(), store.appendBatch(drafts)),
+    readMessage: (offset) => store.readMessage(offset),
+  };
 }
 
 /** What clients say of themselves and of how far they have come. */

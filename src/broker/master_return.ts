@@ -11,7 +11,7 @@ import { getLogger } from "@logtape/logtape";
 import { type LogExtent, MasterApi } from "../client/master_api.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
 import type { RemotingClient } from "../remoting/client.ts";
-import { RemotingIoError } from "../remoting/remoting_error.ts";
+import { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";
 import { type CommittedOffset, type ConsumerOffsets, parseOffsets } from "./consumer_offsets.ts";
 import { type DelayDelivery, levelOffsets } from "./delay_delivery.ts";
 import { Groups } from "./groups.ts";
@@ -78,7 +78,7 @@ async function ask({ client }: MasterReturnOptions, address: string): Promise<As
   try {
     return { address, api, log: await api.log() };
   } catch (error) {
-    if (!(error instanceof RemotingIoError)) throw error;
+    if (!(error instanceof RemotingIoError || error instanceof RemotingError)) throw error;
     logger.warn("the slave {address} can't be asked what it has: {error}", { address, error });
     return undefined;
   }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
 import type { RemotingClient } from "../remoting/client.ts";
-import { ReplicationMaster, ReplicationSlave, type SlaveState } from "../replication/mod.ts";
+import { ReplicationMaster, ReplicationSlave } from "../replication/mod.ts";
 import type { Files } from "../store/files.ts";
 import { makeDurableDirectory } from "../store/make_directory.ts";
 import type { MessageStore } from "../store/message_store.ts";
@@ -24,6 +24,7 @@ import { haStatus } from "./slave/ha_status.ts";
 import type { MasterAnswer } from "./slave/known_master.ts";
 import { copySteps } from "./slave/metadata_copy.ts";
 import { Slave } from "./slave/slave.ts";
+import { replicaPolicy } from "./replica_policy.ts";
 import type { Topics } from "./topics.ts";
 
 export interface ReplicaSetOptions {
@@ -36,6 +37,8 @@ export interface ReplicaSetOptions {
   delay: DelayDelivery;
   resets: OffsetResets;
   client: RemotingClient;
+  /** Where slaves connect. */
+  serving: Pick<ReplicationMaster, "slaves">;
   ownAddress: () => string;
   /** Registers again, to be told where the master is now. */
   askNameServers: () => void;
@@ -43,13 +46,9 @@ export interface ReplicaSetOptions {
   givesUpSlaveLog: boolean;
 }
 
-const HEARTBEAT_MS = 5000;
-const HOUSEKEEPING_MS = 20_000;
-
 export class ReplicaSet {
   readonly #options: ReplicaSetOptions;
   readonly #slave: Slave | undefined;
-  #serving: ReplicationMaster | undefined;
 
   constructor(options: ReplicaSetOptions) {
     this.#options = options;
@@ -72,19 +71,13 @@ export class ReplicaSet {
     return this.#slave?.masterServes ?? false;
   }
 
-  /** Where slaves connect. */
-  get port(): number {
-    return this.#serving!.port;
-  }
-
-  /** The slaves that are connected. */
-  slaves(): readonly SlaveState[] {
-    return this.#serving?.slaves() ?? [];
-  }
-
   /** The answer to GET_BROKER_HA_STATUS. */
   status(): Uint8Array {
-    return haStatus(this.#options.store.maxPhysicalOffset, this.#slave?.state, this.slaves());
+    return haStatus(
+      this.#options.store.maxPhysicalOffset,
+      this.#slave?.state,
+      this.#options.serving.slaves(),
+    );
   }
 
   /** A master takes what its slaves have beyond it. To be called before anybody is served. @throws where it can't */
@@ -102,28 +95,6 @@ export class ReplicaSet {
     offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
   }
 
-  /** Takes slaves. @throws an error with a sentence for the operator */
-  async listen(): Promise<void> {
-    const { settings, store, clock } = this.#options;
-    const { bindAddress: host, haListenPort: port, flushMode } = settings;
-    try {
-      this.#serving = await ReplicationMaster.listen({
-        ...{ store, clock, host, port },
-        sends: flushMode === "SYNC" ? "FLUSHED" : "WRITTEN",
-        batchBytes: 32_768,
-        maxBytesPerSecond: Infinity,
-        heartbeatIntervalMs: HEARTBEAT_MS,
-        housekeepingIntervalMs: HOUSEKEEPING_MS,
-        maxGapBytes: 256 << 20,
-        startAtLastFile: false,
-      });
-    } catch (error) {
-      const { code, message } = error as { code?: string; message: string };
-      const reason = code === "EADDRINUSE" ? "the port is in use (haListenPort)" : message;
-      throw new Error(`the broker can't listen for slaves on ${host}:${port}: ${reason}`, { cause: error });
-    }
-  }
-
   /** A slave begins to follow its master. */
   start(): void {
     this.#slave?.start();
@@ -136,7 +107,6 @@ export class ReplicaSet {
 
   async stop(): Promise<void> {
     await this.#slave?.stop();
-    await this.#serving?.close();
   }
 
   #following() {
@@ -145,10 +115,39 @@ export class ReplicaSet {
       store,
       clock,
       flushMode: settings.flushMode,
-      heartbeatIntervalMs: HEARTBEAT_MS,
-      housekeepingIntervalMs: HOUSEKEEPING_MS,
-      startAtLastFile: false,
+      heartbeatIntervalMs: settings.haHeartbeatIntervalMs,
+      housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
+      startAtLastFile: settings.syncFromLastFile,
     };
+  }
+}
+
+/** Takes slaves, as every broker does. @throws an error with a sentence for the operator when the port can't be had */
+export async function listenForSlaves(
+  settings: BrokerSettings,
+  store: MessageStore,
+  clock: Clock,
+): Promise<ReplicationMaster> {
+  const { bindAddress: host, haListenPort: port } = settings;
+  // Where nobody waits for slaves, they need not get what a power cut may still take from their master.
+  const waitsForSlaves = replicaPolicy(settings) !== undefined;
+  try {
+    return await ReplicationMaster.listen({
+      ...{ store, clock, host, port },
+      sends: settings.flushMode === "SYNC" && !waitsForSlaves ? "FLUSHED" : "WRITTEN",
+      batchBytes: settings.haBatchBytes,
+      maxBytesPerSecond: settings.haMaxBytesPerSecond,
+      heartbeatIntervalMs: settings.haHeartbeatIntervalMs,
+      housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
+      maxGapBytes: settings.haMaxGapBytes,
+      startAtLastFile: settings.syncFromLastFile,
+    });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const reason = code === "EADDRINUSE" ? "the port is in use" : message;
+    throw new Error(`the broker can't listen for slaves on ${host}:${port} (haListenPort): ${reason}`, {
+      cause: error,
+    });
   }
 }
 

@@ -87,7 +87,13 @@ export class MasterApi {
   }
 
   async log(): Promise<LogExtent> {
-    const info = await this.runtimeInfo();
+    let info: ReadonlyMap<string, string>;
+    try {
+      info = await this.runtimeInfo();
+    } catch (error) {
+      if (isOfEmptyLog(error)) return { minOffset: 0, maxOffset: 0 };
+      throw error;
+    }
     return {
       minOffset: numberIn(info, "commitLogMinOffset"),
       maxOffset: numberIn(info, "commitLogMaxOffset"),
@@ -146,6 +152,11 @@ export class MasterApi {
 function successful(answer: Command): Command {
   if (answer.code !== ResponseCode.SUCCESS) throw new RemotingError(answer.code, answer.remark ?? "");
   return answer;
+}
+
+/** Apache's brokers fail to tell of themselves while their log has no file yet. [RMQ DefaultMessageStore] */
+function isOfEmptyLog(error: unknown): boolean {
+  return error instanceof RemotingError && error.message.includes("NoSuchElementException");
 }
 
 /** A member that must be an object; absent, it is an empty one. */

@@ -18,6 +18,7 @@ import { MemoryFiles } from "../harness/memory_files.ts";
 import { temporaryDirectory } from "../harness/store.ts";
 import { RawPeer, type RawRequest } from "../remoting/raw_peer.ts";
 import { settled, until } from "../harness/until.ts";
+import { freePort } from "../interop/ports.ts";
 
 /** The system's clock, with its timers counted. */
 class CountingClock implements Clock {
@@ -247,7 +248,7 @@ describe("a broker that can't start says why, and leaves nothing behind", () => 
     const taken = await takenPort();
     const one = inMemory();
     await assert.rejects(
-      one.start(`listenPort=${taken.port}`),
+      one.start(`listenPort=${taken.port}`, `haListenPort=${await freePort()}`),
       /can't listen on 127\.0\.0\.1:\d+: the port is in use/,
     );
     assertNothingLeft(one);
@@ -259,7 +260,10 @@ describe("a broker that can't start says why, and leaves nothing behind", () => 
   test("the port for older clients is in use", async () => {
     const taken = await takenPort();
     const one = inMemory();
-    await assert.rejects(one.start(`listenPort=${taken.port + 2}`), /can't listen/);
+    await assert.rejects(
+      one.start(`listenPort=${taken.port + 2}`, `haListenPort=${await freePort()}`),
+      /can't listen/,
+    );
     assertNothingLeft(one);
     await taken.free();
   });

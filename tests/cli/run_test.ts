@@ -8,6 +8,7 @@ import { after, before, test } from "node:test";
 import { reset } from "@logtape/logtape";
 import { run } from "../../src/cli/run.ts";
 import { VERSION } from "../../src/cli/version.ts";
+import { freePort } from "../interop/ports.ts";
 
 let directory: string;
 
@@ -230,7 +231,8 @@ test("a port in use is a sentence, and the store is closed again", async () => {
       nameServer.err,
       `rmq namesrv: the name server can't listen on 127.0.0.1:${port}: the port is in use\n`,
     );
-    const broker = await rmq(["broker", ...ownStore("taken"), ...address, "--log-level", "error"]);
+    const more = ["--set", `haListenPort=${await freePort()}`, "--log-level", "error"];
+    const broker = await rmq(["broker", ...ownStore("taken"), ...address, ...more]);
     assert.equal(broker.status, 1);
     assert.match(broker.err, new RegExp(`^rmq broker: .*127\\.0\\.0\\.1:${port}.* in use\n$`));
     assert.ok(!existsSync(join(directory, "taken", "abort")));

@@ -147,7 +147,7 @@ test("all bad keys are told at once, in the file's order, with line, key and wha
     const file = join(directory, "broker.conf");
     writeFileSync(
       file,
-      "# a comment\nfileReservedTime=two days\n\nlistenPort = 70000\nautoCreateTopicEnable=true \nbrokerRole=SLAVE\n" +
+      "# a comment\nfileReservedTime=two days\n\nlistenPort = 70000\nautoCreateTopicEnable=true \nbrokerRole=MASTER\n" +
         "flushDiskType=SYNC\n",
     );
     const load = () => loadBrokerConfiguration({ file, machine: testMachine });
@@ -157,7 +157,7 @@ test("all bad keys are told at once, in the file's order, with line, key and wha
         `${file}:2: fileReservedTime=two days must be a whole number of hours from 0 to 2147483647.\n` +
           `${file}:4: listenPort=70000 must be a port number from 0 to 65535.\n` +
           `${file}:5: autoCreateTopicEnable=true  must be true or false, without blanks around it.\n` +
-          `${file}:6: brokerRole=SLAVE is refused: replication is not built yet, and a broker must not silently become another role.\n` +
+          `${file}:6: brokerRole=MASTER must be ASYNC_MASTER, SYNC_MASTER or SLAVE.\n` +
           `${file}:7: flushDiskType=SYNC must be ASYNC_FLUSH or SYNC_FLUSH.`,
       );
       assert.deepEqual(error.problems.map(({ key }) => key), [
@@ -183,7 +183,6 @@ test("the last line of a key counts, and only that one is checked", () =>
 
 /** Pairs that choose another layout, another role, or a protection that is not there. */
 const REFUSED = [
-  "brokerRole=SYNC_MASTER",
   "brokerRole=SLAVE",
   "brokerId=1",
   "brokerId=-1",
@@ -221,8 +220,19 @@ test("keys that would break a promise are refused with a reason", () => {
   }
   assert.equal(
     refusal(...REFUSED.filter((pair) => !/brokerRole|brokerId/.test(pair))).problems.length,
-    REFUSED.length - 4,
+    REFUSED.length - 3,
   );
+});
+
+test("a slave has an id above 0, and a master has not", () => {
+  const { settings } = load("brokerRole=SLAVE", "brokerId=3", "haMasterAddress=10.0.0.1:10912");
+  assert.deepEqual(
+    [settings.brokerRole, settings.brokerId, settings.haMasterAddress],
+    ["SLAVE", 3, "10.0.0.1:10912"],
+  );
+  assert.match(refusal("brokerRole=SLAVE").problems[0].message, /a slave needs a brokerId above 0/);
+  assert.match(refusal("brokerId=1").problems[0].message, /only slaves have an id above 0/);
+  assert.match(refusal("haMasterAddress=somewhere").problems[0].message, /no host:port/);
 });
 
 test("every key that the tables call fixed is refused when it is changed", () => {

@@ -9,6 +9,7 @@ import { loadBrokerConfiguration } from "../../src/config/broker_config.ts";
 import { loadNameServerConfiguration } from "../../src/config/name_server_config.ts";
 import { sourceOfPairs } from "../../src/config/sources.ts";
 import { type NameServer, startNameServer } from "../../src/namesrv/name_server.ts";
+import { freePort } from "../interop/ports.ts";
 
 /** A name server and a broker in this process, on ports of their own, with a store that goes when they do. */
 export interface TestCluster {
@@ -33,10 +34,12 @@ export async function startTestCluster(...pairs: string[]): Promise<TestCluster>
       ])],
     }).configuration.settings,
   );
+  const haPort = await freePort();
   const start = async (port: number) => {
     const { configuration } = loadBrokerConfiguration({
       overriding: [sourceOfPairs("test", [
         `listenPort=${port}`,
+        `haListenPort=${haPort}`,
         "bindAddress=127.0.0.1",
         "brokerIP1=127.0.0.1",
         "brokerName=broker-a",

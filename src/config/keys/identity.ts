@@ -2,8 +2,6 @@
 import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
 import { flag, long, name, nameList, oneOf, text } from "../kinds.ts";
 
-const NO_REPLICATION = "replication is not built yet, and a broker must not silently become another role";
-
 export const identityKeys = {
   brokerClusterName: acts(name(), "DefaultCluster", "The cluster this broker belongs to.", {
     important: true,
@@ -21,7 +19,7 @@ export const identityKeys = {
     oneOf("ASYNC_MASTER", "SYNC_MASTER", "SLAVE"),
     "ASYNC_MASTER",
     "A master takes messages, and SYNC_MASTER answers when a slave has them; a slave copies its master.",
-    { important: true, refuse: (role) => role === "SYNC_MASTER" ? NO_REPLICATION : undefined },
+    { important: true },
   ),
   regionId: acts(
     text(),

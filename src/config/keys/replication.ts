@@ -12,7 +12,7 @@ export const replicationKeys = {
   haMasterAddress: acts(
     text("address"),
     undefined,
-    "host:port of the replication port that a slave copies from; otherwise name servers tell it.",
+    "The replication port, host:port, that a slave copies from; otherwise name servers tell it.",
     { important: true, refuse: (address) => isAddress(address) ? undefined : "it is no host:port" },
   ),
   haSendHeartbeatInterval: acts(ms(1), 5000, "Pause between signs of life of a master and its slaves."),

@@ -236,3 +236,19 @@ test("consumers go on at the slave when the master is gone, and come back to it"
     await send(set, "T", "after");
     await set.caughtUp();
   }));
+
+test("SYNC_MASTER answers when its slave has the message, and says so where there is none", () =>
+  withSet(async (set) => {
+    const { master, slave } = set;
+    await master.start({}, "brokerRole=SYNC_MASTER");
+    assert.equal((await set.send(master, "T")).code, ResponseCode.SLAVE_NOT_AVAILABLE);
+    await slave.start();
+    await set.caughtUp();
+    await eventually(async () => (await set.send(master, "T")).code === ResponseCode.SUCCESS);
+    for (let i = 0; i < 20; i++) {
+      assert.equal((await set.send(master, "T")).code, ResponseCode.SUCCESS);
+      assert.equal(await slave.logEnd(), await master.logEnd());
+    }
+    await slave.stop();
+    await eventually(async () => (await set.send(master, "T")).code === ResponseCode.SLAVE_NOT_AVAILABLE);
+  }));
