@@ -14,6 +14,7 @@ import { RemotingClient } from "../remoting/client.ts";
 import { formatAddress, type HostAddress } from "../remoting/connection.ts";
 import { Dispatch } from "../remoting/dispatch.ts";
 import { hostAddress } from "../remoting/host_address.ts";
+import type { Network } from "../replication/mod.ts";
 import { RemotingServer, type RemotingServerOptions } from "../remoting/server.ts";
 import { diskFiles } from "../store/disk_files.ts";
 import type { Files } from "../store/files.ts";
@@ -63,6 +64,8 @@ export interface BrokerOptions {
   clock?: Clock;
   /** Who brings requests to the `dispatch` that it is given; a server of sockets unless told. */
   listen?: (options: RemotingServerOptions) => Promise<Listening>;
+  /** Where slaves come from, and masters are reached; sockets unless told. */
+  replicationNetwork?: Network;
 }
 
 /** What brings requests, until it is closed. */
@@ -156,7 +159,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   undo.push(() => housekeeping.cancel());
   const counters = startCounters(clock, topics);
   undo.push(() => counters.stop());
-  const serving = await listenForSlaves(settings, store, clock);
+  const serving = await listenForSlaves(settings, store, clock, options.replicationNetwork);
   undo.push(() => serving.close());
   const policy = replicaPolicy(settings);
   const replication = policy && { policy, replicas: serving };
@@ -202,6 +205,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   });
   const replicaSet = new ReplicaSet({
     ...{ settings, clock, store, topics, groups, offsets, delay, resets, client, serving },
+    network: options.replicationNetwork,
     ownAddress: addressNow,
     askNameServers: () => registration.registerAll(),
     givesUpSlaveLog: options.givesUpSlaveLog ?? false,

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
 import type { RemotingClient } from "../remoting/client.ts";
-import { ReplicationMaster, ReplicationSlave } from "../replication/mod.ts";
+import { type Network, ReplicationMaster, ReplicationSlave } from "../replication/mod.ts";
 import type { Files } from "../store/files.ts";
 import { makeDurableDirectory } from "../store/make_directory.ts";
 import type { MessageStore } from "../store/message_store.ts";
@@ -39,6 +39,8 @@ export interface ReplicaSetOptions {
   client: RemotingClient;
   /** Where slaves connect. */
   serving: Pick<ReplicationMaster, "slaves">;
+  /** Sockets unless told. */
+  network: Network | undefined;
   ownAddress: () => string;
   /** Registers again, to be told where the master is now. */
   askNameServers: () => void;
@@ -110,10 +112,11 @@ export class ReplicaSet {
   }
 
   #following() {
-    const { store, clock, settings } = this.#options;
+    const { store, clock, settings, network } = this.#options;
     return {
       store,
       clock,
+      network,
       flushMode: settings.flushMode,
       heartbeatIntervalMs: settings.haHeartbeatIntervalMs,
       housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
@@ -127,13 +130,14 @@ export async function listenForSlaves(
   settings: BrokerSettings,
   store: MessageStore,
   clock: Clock,
+  network?: Network,
 ): Promise<ReplicationMaster> {
   const { bindAddress: host, haListenPort: port } = settings;
   // Where nobody waits for slaves, they need not get what a power cut may still take from their master.
   const waitsForSlaves = replicaPolicy(settings) !== undefined;
   try {
     return await ReplicationMaster.listen({
-      ...{ store, clock, host, port },
+      ...{ store, clock, host, port, network },
       sends: settings.flushMode === "SYNC" && !waitsForSlaves ? "FLUSHED" : "WRITTEN",
       batchBytes: settings.haBatchBytes,
       maxBytesPerSecond: settings.haMaxBytesPerSecond,

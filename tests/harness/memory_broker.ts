@@ -10,6 +10,7 @@ import { liveConfig } from "../../src/cli/live_config.ts";
 import { loadBrokerConfiguration } from "../../src/config/broker_config.ts";
 import type { BrokerSettings } from "../../src/config/broker_settings.ts";
 import { sourceOfPairs } from "../../src/config/sources.ts";
+import type { Network } from "../../src/replication/mod.ts";
 import type { Response } from "../../src/remoting/command.ts";
 import type { Dispatch } from "../../src/remoting/dispatch.ts";
 import type { ManualClock } from "./manual_clock.ts";
@@ -17,6 +18,12 @@ import { type IncomingRequest, MemoryConnection } from "./memory_connection.ts";
 import type { MemoryFiles } from "./memory_files.ts";
 
 export const STORE = "/store";
+
+/** A network in which nobody else is. */
+const NO_SLAVES: Network = {
+  connect: () => Promise.reject(new Error("nobody is there")),
+  listen: (_host, port) => Promise.resolve({ port, close: () => Promise.resolve() }),
+};
 
 /** A configuration, read once for all starts. */
 export interface MemoryBrokerConfig {
@@ -69,6 +76,7 @@ export class MemoryBroker {
         dispatch ??= options.dispatch;
         return Promise.resolve({ port: options.port, close: () => Promise.resolve() });
       },
+      replicationNetwork: NO_SLAVES,
     });
     const outcome = await endOf(starting, files);
     if (files.isDead) return undefined;
