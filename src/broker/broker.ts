@@ -25,6 +25,7 @@ import { ClusterQueues } from "./cluster_queues.ts";
 import { ConsumerFilters } from "./consumer_filters.ts";
 import { ConsumerOffsets } from "./consumer_offsets.ts";
 import { DelayDelivery } from "./delay_delivery.ts";
+import { withDelay } from "./delay_levels.ts";
 import { Durability } from "./durability.ts";
 import { Groups } from "./groups.ts";
 import { handlerTable } from "./handler_table.ts";
@@ -43,6 +44,7 @@ import { listenForSlaves, openOffsetResets, ReplicaSet } from "./replica_set.ts"
 import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
+import { openTransactions } from "./transactions/wiring.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -187,6 +189,14 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     hasTopic: (topic) => topics.get(topic) !== undefined,
   });
   undo.push(() => timers.stop());
+  const transactions = openTransactions({
+    ...{ store, offsets, topics, clients, durability, clock, settings: options.settings },
+    statistics: counters.statistics,
+    storeHost: advertised,
+    brokerName: settings.brokerName,
+    asStored: (draft) => timers.draftFor(withDelay(draft, settings.delayLevelsMs.length)),
+  });
+  undo.push(() => transactions.stop());
 
   const addressNow = () => formatAddress({ host: settings.advertisedHost, port });
   const client = new RemotingClient({ clock });
@@ -216,6 +226,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const dispatch = new Dispatch(handlerTable({
     ...{ clock, store, topics, groups, offsets, clients, filters, locks, durability, hold, rules, delay },
     timers,
+    transactions,
     ...counters,
     requireMembers: policy?.requireMembers && (() => policy.requireMembers!(serving)),
     haStatus: () => replicaSet.status(),
@@ -255,6 +266,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   replicaSet.start();
   if (!isSlave) delay.start();
   if (!isSlave) timers.start();
+  if (!isSlave) transactions.start();
   const address = addressNow();
   let stopping: Promise<void> | undefined;
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });

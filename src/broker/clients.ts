@@ -177,6 +177,11 @@ export class Clients {
     for (const [group, table] of this.#producers) yield [group, table.members()];
   }
 
+  /** Whether anybody could be asked about a transaction of the group. */
+  hasProducer(group: string): boolean {
+    return this.producers(group)?.some((member) => !member.connection.closed) ?? false;
+  }
+
   /** A producer of the group, each in its turn: whom the broker asks about a transaction. */
   nextProducer(group: string): Connection | undefined {
     const open = this.producers(group)?.filter((member) => !member.connection.closed) ?? [];

@@ -8,11 +8,12 @@ import { ResponseCode } from "../protocol/response_code.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
 import { RemotingError } from "../remoting/remoting_error.ts";
 import { delayLevelOf, TIMER_REQUESTS } from "./delay_levels.ts";
+import { isHalf } from "./transactions/half.ts";
 
 /**
  * A consumer that sends back a message of a transaction keeps its TRAN_MSG: with a delay and a count of tries
  * it is a retry, not a half message. [RMQ SendMessageProcessor.sendMessage]
- * @throws RemotingError NO_PERMISSION or MESSAGE_ILLEGAL
+ * @throws RemotingError MESSAGE_ILLEGAL
  */
 export function requireBuiltKind(
   sysFlag: number,
@@ -21,13 +22,8 @@ export function requireBuiltKind(
 ): void {
   const delayLevel = delayLevelOf(properties);
   const isRetry = reconsumeTimes > 0 && delayLevel > 0;
-  const isHalf = !isRetry && isTrue(properties.get(Property.TRANSACTION_PREPARED));
-  const transaction = sysFlag & TRANSACTION_MASK;
-  if (isHalf || (transaction !== 0 && !isRetry)) {
-    throw new RemotingError(
-      ResponseCode.NO_PERMISSION,
-      "the broker does not take transactional messages: transactions are not built yet",
-    );
+  if ((sysFlag & TRANSACTION_MASK) !== 0 && !isRetry && !isHalf(reconsumeTimes, properties)) {
+    throw illegal("its sysFlag tells of a transaction, but it has no property TRAN_MSG");
   }
   if (properties.has(Property.INNER_MULTI_DISPATCH)) {
     throw illegal("INNER_MULTI_DISPATCH (dispatch to several queues) is not built yet");
@@ -38,15 +34,12 @@ export function requireBuiltKind(
   if (Number.isNaN(delayLevel)) throw illegal("its property DELAY is no delay level");
 }
 
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && value.toLowerCase() === "true";
-}
-
 /** @throws RemotingError MESSAGE_ILLEGAL: the parts of a batch share one queue and are stored as they are */
-export function requireNoDelay(properties: ReadonlyMap<string, string>): void {
+export function requirePlain(properties: ReadonlyMap<string, string>): void {
   if (delayLevelOf(properties) > 0) throw illegal("a batch can't be delayed");
   const timer = TIMER_REQUESTS.find((name) => properties.has(name));
   if (timer !== undefined) throw illegal(`a batch can't be delayed (${timer})`);
+  if (isHalf(0, properties)) throw illegal("a batch can't be part of a transaction");
 }
 
 export function illegal(remark: string): RemotingError {

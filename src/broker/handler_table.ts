@@ -32,6 +32,7 @@ import { queryMessageHandlers } from "./handlers/query_message.ts";
 import { queueLockHandlers } from "./handlers/queue_lock.ts";
 import { queueOffsetHandlers } from "./handlers/queue_offset.ts";
 import { recallHandlers } from "./handlers/recall.ts";
+import { replyHandlers } from "./handlers/reply.ts";
 import { sendHandlers, type SendOptions } from "./handlers/send.ts";
 import { sendBackHandlers, type SendBackOptions } from "./handlers/send_back.ts";
 import type { PullHold } from "./hold.ts";
@@ -45,6 +46,7 @@ import type { Statistics } from "./statistics.ts";
 import { Subscription } from "./subscription.ts";
 import type { Timers } from "./timers/timers.ts";
 import type { Topics } from "./topics.ts";
+import type { TransactionService } from "./transactions/wiring.ts";
 
 /** The parts of one broker, for this page only. */
 export interface BrokerParts {
@@ -60,6 +62,7 @@ export interface BrokerParts {
   hold: PullHold;
   rules: ReadRules;
   delay: DelayDelivery;
+  transactions: TransactionService;
   timers: Timers;
   statistics: Statistics;
   rates: RateSampler;
@@ -86,6 +89,7 @@ export function handlerTable(parts: BrokerParts): HandlerTable {
     ...messageHandlers(parts),
     ...consumerHandlers(parts),
     ...adminHandlers(parts),
+    ...parts.transactions.handlers,
     ...notBuiltHandlers(),
   ]);
   return parts.settings().brokerRole === "SLAVE" ? onSlave(handlers) : handlers;
@@ -109,6 +113,10 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
     ...sendHandlers({ ...sends, ...more, hasLocks, published: parts.published }),
     ...recallHandlers({ ...sends, ...more }),
     ...sendBackHandlers(sends),
+    ...replyHandlers({
+      ...{ store, durability, topics, statistics, clock, storeHost, settings },
+      connectionOf: (clientId) => clients.connectionOf(clientId),
+    }),
     ...timedReads(
       parts,
       pullHandlers({

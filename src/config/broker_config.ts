@@ -299,6 +299,13 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     recallEnabled: values.recallMessageEnable,
     recallWhenNotWritable: values.allowRecallWhenBrokerNotWriteable,
     recallKeyNamesTopic: values.appendTopicForTimerDeleteKey,
+    rejectTransactions: values.rejectTransactionMessage,
+    transactionTimeoutMs: values.transactionTimeOut,
+    transactionCheckMax: values.transactionCheckMax,
+    transactionCheckIntervalMs: Math.max(1, values.transactionCheckInterval),
+    opMessageMaxBytes: values.transactionOpMsgMaxSize,
+    opBatchIntervalMs: values.transactionOpBatchInterval,
+    storeReplies: values.storeReplyMessageEnable,
   };
 }
 

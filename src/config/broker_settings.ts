@@ -17,7 +17,8 @@ export interface BrokerSettings
     ReplicationSettings,
     CleaningSettings,
     DelaySettings,
-    TimerSettings {}
+    TimerSettings,
+    TransactionSettings {}
 
 /** Who this broker is within its cluster. */
 export interface BrokerIdentitySettings {
@@ -275,4 +276,22 @@ export interface TimerSettings {
   readonly recallWhenNotWritable: boolean;
   /** `appendTopicForTimerDeleteKey`: what takes back a message names its topic, too. */
   readonly recallKeyNamesTopic: boolean;
+}
+
+/** Transactional messages, and replies. */
+export interface TransactionSettings {
+  /** `rejectTransactionMessage` */
+  readonly rejectTransactions: boolean;
+  /** `transactionTimeOut`: a transaction younger than this is not asked about. */
+  readonly transactionTimeoutMs: number;
+  /** `transactionCheckMax`: after so many questions a transaction is given up. */
+  readonly transactionCheckMax: number;
+  /** `transactionCheckInterval` */
+  readonly transactionCheckIntervalMs: number;
+  /** `transactionOpMsgMaxSize`: longest list of settled transactions in one message. */
+  readonly opMessageMaxBytes: number;
+  /** `transactionOpBatchInterval`: how long settled transactions are gathered; 0: not at all. */
+  readonly opBatchIntervalMs: number;
+  /** `storeReplyMessageEnable`: replies are kept as messages. */
+  readonly storeReplies: boolean;
 }

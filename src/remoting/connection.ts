@@ -17,6 +17,8 @@ export interface Connection {
   readonly remote: HostAddress;
   readonly local: HostAddress;
   readonly closed: boolean;
+  /** Bytes that wait for the peer to read them. */
+  readonly unsentBytes: number;
   /** Sends the answer to a request. Does nothing once closed. */
   respond(request: Command, response: Response): void;
   /** Calls the peer. @throws RemotingIoError when it can't be sent, the connection closes or `timeoutMs` pass. */

@@ -26,10 +26,6 @@ const REFUSED: Content = [
 
 const LEFT_ALONE: Content = [
   [
-    "consumequeue/RMQ_SYS_TRANS_HALF_TOPIC",
-    "transactions that are neither committed nor rolled back stay so: their producers are not asked",
-  ],
-  [
     "consumequeue/rmq_sys_REVIVE_LOG_*",
     "messages that were taken by POP and not acknowledged are not delivered again",
   ],

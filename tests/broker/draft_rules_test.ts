@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { requireBuiltKind, requireNoDelay } from "../../src/broker/draft_rules.ts";
+import { requireBuiltKind, requirePlain } from "../../src/broker/draft_rules.ts";
 import { RemotingError } from "../../src/remoting/remoting_error.ts";
 
 interface Kind {
@@ -27,17 +27,19 @@ describe("requireBuiltKind()", () => {
     assert.equal(codeFor({ properties: { DELAY: "3", TAGS: "a", TRAN_MSG: "false" } }), 0);
   });
 
-  test("refuses half messages with NO_PERMISSION", () => {
-    for (const TRAN_MSG of ["true", "True", "TRUE"]) assert.equal(codeFor({ properties: { TRAN_MSG } }), 16);
-    for (const sysFlag of [4, 8, 12, 0x14]) assert.equal(codeFor({ sysFlag }), 16);
+  test("takes half messages, by their property", () => {
+    for (const TRAN_MSG of ["true", "True", "TRUE"]) {
+      assert.equal(codeFor({ properties: { TRAN_MSG }, sysFlag: 4 }), 0);
+    }
+    for (const sysFlag of [4, 8, 12, 0x14]) assert.equal(codeFor({ sysFlag }), 13);
   });
 
   test("takes a message of a transaction as a retry only with a delay and a count of tries", () => {
-    const retry = { properties: { TRAN_MSG: "true", DELAY: "3" }, sysFlag: 8, reconsumeTimes: 1 };
+    const retry = { properties: { DELAY: "3" }, sysFlag: 8, reconsumeTimes: 1 };
     assert.equal(codeFor(retry), 0);
-    assert.equal(codeFor({ ...retry, reconsumeTimes: 0 }), 16);
-    assert.equal(codeFor({ ...retry, properties: { TRAN_MSG: "true" } }), 16);
-    assert.equal(codeFor({ ...retry, properties: { TRAN_MSG: "true", DELAY: "0" } }), 16);
+    assert.equal(codeFor({ ...retry, reconsumeTimes: 0 }), 13);
+    assert.equal(codeFor({ ...retry, properties: {} }), 13);
+    assert.equal(codeFor({ ...retry, properties: { DELAY: "0" } }), 13);
   });
 
   test("refuses several queues and inner batches with MESSAGE_ILLEGAL", () => {
@@ -52,13 +54,14 @@ describe("requireBuiltKind()", () => {
   });
 });
 
-test("requireNoDelay() refuses delay levels above 0 and times of delivery", () => {
-  const check = (DELAY: string) => requireNoDelay(new Map([["DELAY", DELAY]]));
-  check("0");
-  check("-1");
-  requireNoDelay(new Map());
-  assert.throws(() => check("1"), RemotingError);
+test("requirePlain() refuses delay levels above 0, times of delivery, and half messages", () => {
+  const check = (properties: Record<string, string>) => requirePlain(new Map(Object.entries(properties)));
+  check({});
+  check({ DELAY: "0", TRAN_MSG: "false" });
+  check({ DELAY: "-1" });
+  assert.throws(() => check({ DELAY: "1" }), RemotingError);
+  assert.throws(() => check({ TRAN_MSG: "true" }), RemotingError);
   for (const name of ["TIMER_DELAY_SEC", "TIMER_DELAY_MS", "TIMER_DELIVER_MS"]) {
-    assert.throws(() => requireNoDelay(new Map([[name, "1"]])), RemotingError);
+    assert.throws(() => check({ [name]: "1" }), RemotingError);
   }
 });

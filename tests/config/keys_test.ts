@@ -35,8 +35,8 @@ function defaultText({ fallback }: Key): string | undefined {
 }
 
 /**
- * Where a default is another on purpose: field defaults that Apache replaces at its start, paths it derives, and a
- * number of which it matters whether anybody has set it.
+ * Where a default is another on purpose: field defaults that Apache replaces at its start, paths it derives, a
+ * number of which it matters whether anybody has set it, and what a crash must not forget.
  */
 const OTHER_DEFAULT = new Set([
   "listenPort",
@@ -44,6 +44,7 @@ const OTHER_DEFAULT = new Set([
   "rocketmqHome",
   "readOnlyCommitLogStorePaths",
   "inSyncReplicas",
+  "transactionOpBatchInterval",
 ]);
 
 test("no key of Apache 5.4.0 is missing", () => {

@@ -10,6 +10,9 @@ import { DelayDelivery } from "../../src/broker/delay_delivery.ts";
 import { Durability } from "../../src/broker/durability.ts";
 import { Groups } from "../../src/broker/groups.ts";
 import { adminTimerHandlers } from "../../src/broker/handlers/admin_timer.ts";
+import { withDelay } from "../../src/broker/delay_levels.ts";
+import { replyHandlers } from "../../src/broker/handlers/reply.ts";
+import { openTransactions, type TransactionService } from "../../src/broker/transactions/wiring.ts";
 import { heartbeatHandlers } from "../../src/broker/handlers/heartbeat.ts";
 import { pullHandlers } from "../../src/broker/handlers/pull.ts";
 import { queryMessageHandlers } from "../../src/broker/handlers/query_message.ts";
@@ -109,6 +112,7 @@ export class BrokerParts {
   readonly rules: ReadRules;
   readonly delay: DelayDelivery;
   readonly timers: Timers;
+  readonly transactions: TransactionService;
   readonly statistics: Statistics;
   readonly dispatch: Dispatch;
   readonly connection = new MemoryConnection();
@@ -197,6 +201,12 @@ export class BrokerParts {
       hasTopic: (topic) => topics.get(topic) !== undefined,
     });
     const timed = (draft: MessageDraft) => this.timers.draftFor(draft);
+    this.transactions = openTransactions({
+      ...{ store, offsets, topics, clients, durability, statistics, clock, settings: now },
+      storeHost: STORE_HOST,
+      brokerName: settings.brokerName,
+      asStored: (draft) => timed(withDelay(draft, settings.delayLevelsMs.length)),
+    });
     const sends = {
       ...{ store, durability, topics, groups, statistics, settings: now },
       storeHost: STORE_HOST,
@@ -219,6 +229,11 @@ export class BrokerParts {
         }),
         ...queryMessageHandlers({ store, queryMaxCount, indexQueryMaxCount }),
         ...heartbeatHandlers({ clock, clients, groups, topics, filters, settings: now }),
+        ...this.transactions.handlers,
+        ...replyHandlers({
+          ...{ store, durability, topics, statistics, clock, settings: now, storeHost: STORE_HOST },
+          connectionOf: (clientId) => clients.connectionOf(clientId),
+        }),
       ]),
     );
   }
@@ -290,6 +305,7 @@ export class BrokerParts {
     this.hold.stop();
     await this.delay.stop();
     await this.timers.stop();
+    await this.transactions.stop();
     this.durability.stop();
     await this.offsets.close();
     this.filters.flush();
@@ -307,6 +323,7 @@ export class BrokerParts {
 export function sendRequest(sending: Sending) {
   const { topic, body = "hello", properties = {}, header = {}, version } = sending;
   const code = sending.code ?? RequestCode.SEND_MESSAGE_V2;
+  const isV1 = code === RequestCode.SEND_MESSAGE || code === RequestCode.SEND_REPLY_MESSAGE;
   const fields: Record<string, string> = {};
   const long: Record<string, string | undefined> = {
     producerGroup: "pg",
@@ -324,7 +341,7 @@ export function sendRequest(sending: Sending) {
     ...header,
   };
   for (const [name, value] of Object.entries(long)) {
-    if (value !== undefined) fields[code === RequestCode.SEND_MESSAGE ? name : V2[name] ?? name] = value;
+    if (value !== undefined) fields[isV1 ? name : V2[name] ?? name] = value;
   }
   return { code, version, fields, body: typeof body === "string" ? new TextEncoder().encode(body) : body };
 }

@@ -60,6 +60,8 @@ export class MemoryConnection implements Connection {
   readonly calls: PendingCall[] = [];
   /** Requests answered or released, out of those that came in by `ask` and `tell`. */
   releasedCount = 0;
+  /** A test may say that the peer does not read. */
+  unsentBytes = 0;
   #closed = false;
   #closeListeners: (() => void)[] = [];
   #waiters = new Map<Command, (response: Response) => void>();

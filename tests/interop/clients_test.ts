@@ -450,16 +450,6 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "a transactional send is refused and its message never delivered",
-    scenario: "Transaction",
-    onlyRmq: true,
-    check(result) {
-      assert.equal(result.all("REFUSED").length, 1, "refused");
-      assert.equal(result.value("executed"), "0");
-      assert.deepEqual(sorted(result.column("RECV", "body")), ["after 0", "before 0"]);
-    },
-  },
-  {
     name: "POP is refused, as a group's mode and as a request; the group's consumer pulls",
     scenario: "Pop",
     only5x: true,

@@ -13,16 +13,6 @@ interface NotBuilt {
 
 const TABLE: readonly NotBuilt[] = [
   {
-    // One-way from producers; the send of the half message has been refused before.
-    codes: [RequestCode.END_TRANSACTION, RequestCode.RESUME_CHECK_HALF_MESSAGE],
-    remark: "transactional messages are not supported by this broker",
-  },
-  {
-    // A reply that fails at this code is not tried again; the requester's timeout tells it.
-    codes: [RequestCode.SEND_REPLY_MESSAGE, RequestCode.SEND_REPLY_MESSAGE_V2],
-    remark: "request and reply is not supported by this broker",
-  },
-  {
     // Consumers that let the broker assign queues (QUERY_ASSIGNMENT) are given them to pull from.
     codes: [RequestCode.SET_MESSAGE_REQUEST_MODE, RequestCode.GET_ALL_MESSAGE_REQUEST_MODE],
     remark: "setting how a group consumes is not supported by this broker: consumers pull",

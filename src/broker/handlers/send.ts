@@ -3,7 +3,6 @@
 import type { Clock } from "../../base/clock.ts";
 import { decodeBatch } from "../../protocol/batch_body.ts";
 import type { GroupConfig } from "../../protocol/bodies/subscription_group.ts";
-import { type TopicConfig, TopicSysFlag } from "../../protocol/bodies/topic_config.ts";
 import { decodeSendV1, decodeSendV2, type SendRequest } from "../../protocol/headers/send.ts";
 import { createUniqueKey, offsetMessageId } from "../../protocol/message_id.ts";
 import {
@@ -24,19 +23,14 @@ import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
 import { withDelay } from "../delay_levels.ts";
-import { illegal, requireBuiltKind, requireNoDelay } from "../draft_rules.ts";
+import { illegal, requireBuiltKind, requirePlain } from "../draft_rules.ts";
 import type { Outcome } from "../durability.ts";
 import { asRemotingError, sendAnswer } from "../put_outcome.ts";
 import { recallHandleOf } from "../timers/recall_handle.ts";
 import { TIMER_TOPIC } from "../timers/timer_request.ts";
-import {
-  dlqTopicOf,
-  isForbiddenToSend,
-  isRetryTopic,
-  requireTopicName,
-  RETRY_PREFIX,
-} from "../topic_name.ts";
-import type { NewTopic } from "../topics.ts";
+import { SendTarget, type TargetSettings, type TargetTopics } from "../send_target.ts";
+import { isHalf, toHalf } from "../transactions/half.ts";
+import { dlqTopicOf, isRetryTopic, requireTopicName, RETRY_PREFIX } from "../topic_name.ts";
 
 export interface SendOptions {
   store: {
@@ -44,16 +38,7 @@ export interface SendOptions {
     appendBatch(drafts: readonly MessageDraft[]): Appended[];
   };
   durability: { when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void };
-  topics: {
-    get(topic: string): TopicConfig | undefined;
-    createForSend(
-      topic: string,
-      defaultTopic: string,
-      queueCount: number,
-      topicSysFlag: number,
-    ): TopicConfig | undefined;
-    createForSendBack(topic: string, wish: NewTopic): TopicConfig | undefined;
-  };
+  topics: TargetTopics;
   /** Resolves when name servers know the topics as they are: the one who makes a topic finds its route at once. */
   published: () => Promise<void>;
   groups: { find(group: string): GroupConfig | undefined };
@@ -72,12 +57,11 @@ export interface SendOptions {
   settings: () => SendSettings;
 }
 
-export interface SendSettings {
-  readonly brokerPermission: number;
-  readonly acceptSendsFromMs: number;
+export interface SendSettings extends TargetSettings {
   readonly maxMessageBytes: number;
   readonly regionId: string;
   readonly traceOn: boolean;
+  readonly rejectTransactions: boolean;
 }
 
 export interface SendStatistics {
@@ -86,7 +70,6 @@ export interface SendStatistics {
   onDeadLetter(topic: string, group: string): void;
 }
 
-const WRITE = 2;
 const MAX_BATCH_TOPIC_LENGTH = 127;
 
 export function sendHandlers(options: SendOptions): [number, Handler][] {
@@ -114,10 +97,12 @@ const NOT_FROM_SENDERS = [Property.POP_CK, Property.MSG_REGION, Property.TRACE_O
 
 class Sender {
   #options: SendOptions;
+  #target: SendTarget;
   #stamp: Stamp | undefined;
 
   constructor(options: SendOptions) {
     this.#options = options;
+    this.#target = new SendTarget(options);
   }
 
   handle(request: Request, send: SendRequest): typeof LATER | Response {
@@ -133,13 +118,19 @@ class Sender {
   #sendOne(request: Request, send: SendRequest): void {
     const body = requireBody(request);
     const propertyMap = parseProperties(send.properties);
-    const { queueId, isNewTopic } = this.#checkTarget(send);
+    const { queueId, isNewTopic } = this.#target.of(send);
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
     if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
-    draft = this.#options.timed(withDelay(draft, this.#options.delayLevelCount));
+    const isTransactional = isHalf(send.reconsumeTimes, propertyMap);
+    if (isTransactional) draft = this.#half(draft);
+    else draft = this.#options.timed(withDelay(draft, this.#options.delayLevelCount));
     const { physicalOffset, queueOffset, endOffset } = this.#options.store.append(draft);
-    this.#options.statistics.onStored(send.topic, 1, endOffset - physicalOffset);
+    this.#options.statistics.onStored(
+      isTransactional ? draft.topic : send.topic,
+      1,
+      endOffset - physicalOffset,
+    );
     const fields = this.#commonFields();
     fields.msgId = offsetMessageId(this.#options.storeHost, physicalOffset);
     fields.queueId = String(queueId);
@@ -150,6 +141,22 @@ class Sender {
       if (handle !== undefined) fields.recallHandle = handle;
     }
     this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields, isNewTopic);
+  }
+
+  /** @throws RemotingError where transactions are not wanted */
+  #half(draft: MessageDraft): MessageDraft {
+    if (this.#options.settings().rejectTransactions) {
+      throw new RemotingError(
+        ResponseCode.NO_PERMISSION,
+        "the broker does not take transactional messages (rejectTransactionMessage)",
+      );
+    }
+    if (!draft.propertyMap.has(Property.PRODUCER_GROUP)) {
+      throw illegal("a transactional message needs the property PGROUP: whom to ask about it");
+    }
+    // it waits for its commit first; but what could not be delivered then is refused now
+    this.#options.timed(withDelay(draft, this.#options.delayLevelCount));
+    return toHalf(draft);
   }
 
   #sendBatch(request: Request, send: SendRequest): void {
@@ -164,14 +171,14 @@ class Sender {
       throw illegal(`the topic of a batch is longer than ${MAX_BATCH_TOPIC_LENGTH} characters`);
     }
     if (isRetryTopic(topic)) throw illegal("a batch can't be sent to a retry topic");
-    const { queueId, isNewTopic } = this.#checkTarget(send);
+    const { queueId, isNewTopic } = this.#target.of(send);
     const outer = parseProperties(send.properties);
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, outer);
-    requireNoDelay(outer);
+    requirePlain(outer);
     const drafts = decodeBatch(body).map((part) => {
       const propertyMap = parseProperties(part.properties);
       requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
-      requireNoDelay(propertyMap);
+      requirePlain(propertyMap);
       const draft = this.#plainDraft(request, send, queueId, part.body, part.properties, propertyMap);
       draft.flag = part.flag;
       return draft;
@@ -206,56 +213,6 @@ class Sender {
       if (isNewTopic) void this.#options.published().then(respond, respond);
       else respond();
     });
-  }
-
-  /** Who may send what where; makes the topic if that is allowed. */
-  #checkTarget(send: SendRequest): { queueId: number; isNewTopic: boolean } {
-    const { topic } = send;
-    const { brokerPermission, acceptSendsFromMs } = this.#options.settings();
-    if (acceptSendsFromMs > this.#options.clock.nowMs()) {
-      throw new RemotingError(
-        ResponseCode.SYSTEM_ERROR,
-        `the broker does not take messages before ${new Date(acceptSendsFromMs).toISOString()}`,
-      );
-    }
-    if ((brokerPermission & WRITE) === 0) {
-      throw new RemotingError(
-        ResponseCode.NO_PERMISSION,
-        "the broker may not be written to (brokerPermission)",
-      );
-    }
-    let config = this.#options.topics.get(topic);
-    const isNewTopic = config === undefined;
-    if (config === undefined || isForbiddenToSend(topic)) {
-      requireTopicName(topic);
-      if (isForbiddenToSend(topic)) {
-        throw new RemotingError(ResponseCode.NO_PERMISSION, `sending to the topic [${topic}] is forbidden`);
-      }
-      config = this.#createTopic(send);
-    }
-    const queueCount = Math.max(config.readQueueNums, config.writeQueueNums);
-    if (send.queueId >= queueCount) {
-      throw new RemotingError(
-        ResponseCode.INVALID_PARAMETER,
-        `request queueId[${send.queueId}] is illegal: the topic ${topic} has ${queueCount} queues`,
-      );
-    }
-    const queueId = send.queueId < 0 ? Math.floor(Math.random() * config.writeQueueNums) : send.queueId;
-    return { queueId, isNewTopic };
-  }
-
-  #createTopic(send: SendRequest): TopicConfig {
-    const { topic, defaultTopic, defaultTopicQueueNums, unitMode } = send;
-    const isRetry = isRetryTopic(topic);
-    const topicSysFlag = !unitMode ? 0 : isRetry ? TopicSysFlag.UNIT_SUB : TopicSysFlag.UNIT;
-    const { topics } = this.#options;
-    const made = topics.createForSend(topic, defaultTopic, defaultTopicQueueNums, topicSysFlag) ??
-      (isRetry ? topics.createForSendBack(topic, { queueCount: 1, perm: 6, topicSysFlag }) : undefined);
-    if (made !== undefined) return made;
-    throw new RemotingError(
-      ResponseCode.TOPIC_NOT_EXIST,
-      `topic[${topic}] not exist, apply first please! See https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.`,
-    );
   }
 
   /** A message to a retry topic comes from a consumer; one that was tried too often goes to the dead letters. */
