@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import { resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { type RunningBroker, startBroker } from "../broker/broker.ts";
 import { loadBrokerConfiguration } from "../config/broker_config.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
 import type { Configuration } from "../config/configuration.ts";
 import { sourceOfKey, sourceOfPairs } from "../config/sources.ts";
-import { describeOptions, parseOptions, UsageError } from "./args.ts";
+import { describeOptions, type Given, parseOptions, UsageError } from "./args.ts";
 import type { Command, Surroundings } from "./command.ts";
 import { liveConfig } from "./live_config.ts";
 import { configureLogging, logLevelOption } from "./logging.ts";
@@ -16,7 +17,10 @@ const options = {
   configFile: {
     short: "c",
     value: "FILE",
-    help: "Configuration file (Java properties, the keys of Apache RocketMQ)",
+    multiple: true,
+    help:
+      "Configuration file (Java properties, the keys of Apache RocketMQ). Given more than once: a broker for\n" +
+      "each, in one process, each with a thread of its own; they need stores and ports of their own",
   },
   namesrvAddr: {
     short: "n",
@@ -56,9 +60,11 @@ docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal
           "4.x and 5.x rocketmq-client, Go, C++, Node) connect to the broker directly.",
       );
     }
+    if (given.configFile.length > 1) return await runSeveral(given, surroundings);
     await configureLogging(given["log-level"], surroundings);
+    const [file] = given.configFile;
     const { configuration, readFile } = loadBrokerConfiguration({
-      file: given.configFile,
+      file,
       overriding: [
         sourceOfPairs("--set", given.set),
         ...given.namesrvAddr === undefined ? [] : [sourceOfKey("-n", "namesrvAddr", given.namesrvAddr)],
@@ -67,7 +73,7 @@ docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal
     for (const warning of configuration.warnings) logger.warn("{warning}", { warning });
     if (given.printConfigItem) return print(configuration.print("all")), 0;
     if (given.printImportantConfig) return print(configuration.print("important")), 0;
-    if (given.configFile === undefined && readFile !== undefined) {
+    if (file === undefined && readFile !== undefined) {
       print(`load config properties file OK, ${readFile}\n`);
     }
     if (given["give-up-slave-log"] && configuration.settings.brokerRole === "SLAVE") {
@@ -81,6 +87,33 @@ docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal
     return 0;
   },
 };
+
+/** A broker for each file. When one of them ends, the others are stopped too: who watches the process starts it again. */
+async function runSeveral(given: Given<typeof options>, surroundings: Surroundings): Promise<number> {
+  const { inWorker, stopRequested } = surroundings;
+  if (given.printConfigItem || given.printImportantConfig) {
+    throw new UsageError("-p and -m tell of one configuration: give -c once.");
+  }
+  const files = new Set(given.configFile.map((file) => resolve(file)));
+  if (files.size < given.configFile.length) throw new UsageError("the same file is given twice.");
+  if (given["give-up-slave-log"]) {
+    throw new UsageError("--give-up-slave-log is for one broker: give -c once.");
+  }
+  if (inWorker === undefined) throw new UsageError("several brokers can't be run from here: give -c once.");
+  const common = [
+    ...given.namesrvAddr === undefined ? [] : ["-n", given.namesrvAddr],
+    ...given.set.flatMap((pair) => ["--set", pair]),
+    ...given["log-level"] === undefined ? [] : ["--log-level", given["log-level"]],
+  ];
+  const brokers = given.configFile.map((file) => {
+    const complain = (text: string) => surroundings.complain(text.replace(/^(?=.)/gm, `${file}: `));
+    return inWorker(["broker", "-c", file, ...common], { ...surroundings, complain });
+  });
+  const ends = brokers.map(({ ended }) => ended);
+  await Promise.race([stopRequested, ...ends]);
+  for (const broker of brokers) broker.stop();
+  return Math.max(...await Promise.all(ends));
+}
 
 /** Starts it, and says so as Apache does. @param givesUpSlaveLog what a slave has beyond the master's log is given up */
 export async function runBroker(

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+import type { RunningWorker } from "./worker.ts";
+
 /** One of the things that `rmq` does. */
 export interface Command {
   /** One line for `rmq --help`. */
@@ -25,6 +27,8 @@ export interface Surroundings {
   showProgress?(text: string): void;
   /** Writes to the standard error output. */
   complain(text: string): void;
+  /** Runs another command line in a thread of its own, writing to `out`; absent in such a thread. */
+  inWorker?(args: readonly string[], out: Surroundings): RunningWorker;
   /** Resolves when the process is asked to end. */
   readonly stopRequested: Promise<void>;
 }
