@@ -187,6 +187,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...{ store, files, clock, settings: options.settings, storeDirectory: settings.storeDirectory },
     whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
     hasTopic: (topic) => topics.get(topic) !== undefined,
+    isSlave: settings.brokerRole === "SLAVE",
   });
   undo.push(() => timers.stop());
   const transactions = openTransactions({

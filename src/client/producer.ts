@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { type BatchPart, encodeBatch } from "../protocol/batch_body.ts";
 import { encodeHeartbeat } from "../protocol/bodies/heartbeat.ts";
+import { recallMessageRequest } from "../protocol/headers/recall.ts";
 import { encodeSendV2, sendResponse } from "../protocol/headers/send.ts";
 import { createUniqueKey } from "../protocol/message_id.ts";
 import { encodeProperties, Property } from "../protocol/properties.ts";
@@ -32,6 +33,10 @@ export interface OutgoingMessage {
   properties?: Record<string, string>;
   /** 1 is the shortest delay that the broker has. */
   delayLevel?: number;
+  /** Any other delay; brokers of 5.x are exact to a second. */
+  delayMs?: number;
+  /** The moment of delivery, ms since 1970. */
+  deliverAtMs?: number;
   /** Left out: queues in turn. */
   queueId?: number;
 }
@@ -46,6 +51,8 @@ export interface SendResult {
   brokerName: string;
   queueId: number;
   queueOffset: number;
+  /** What takes back a message with `delayMs` or `deliverAtMs`, as long as it waits. */
+  recallHandle?: string;
 }
 
 const STATUS: ReadonlyMap<number, SendResult["status"]> = new Map([
@@ -125,6 +132,22 @@ export class Producer {
     }));
   }
 
+  /**
+   * Takes back a message that waits for its moment; the broker must allow it (`recallMessageEnable`). That this
+   * succeeds means that the wish is stored, not that the message has been found.
+   * @throws RemotingError with the broker's code
+   */
+  async recall(topic: string, { brokerName, recallHandle }: SendResult): Promise<void> {
+    if (recallHandle === undefined) throw new Error("the message does not wait: it can't be taken back");
+    const queues = await this.#routes.writableQueues(topic);
+    const queue = queues.find((queue) => queue.brokerName === brokerName);
+    if (queue === undefined) throw new Error(`the broker ${brokerName} is not there`);
+    const fields = recallMessageRequest.encode({ producerGroup: this.#options.group, topic, recallHandle });
+    const request = { code: RequestCode.RECALL_MESSAGE, fields };
+    const answer = await this.#client.request(queue.address, request, this.#options.timeoutMs);
+    if (answer.code !== ResponseCode.SUCCESS) throw new RemotingError(answer.code, answer.remark ?? "");
+  }
+
   /** Sends without waiting for an answer: there is none. */
   async sendOneway(message: OutgoingMessage): Promise<void> {
     const properties = encodeProperties(propertiesOf(message));
@@ -159,6 +182,7 @@ export class Producer {
           brokerName: queue.brokerName,
           queueId: sent.queueId,
           queueOffset: sent.queueOffset,
+          recallHandle: sent.recallHandle,
         };
       } catch (error) {
         const isWorth = error instanceof RemotingIoError ||
@@ -232,6 +256,10 @@ function propertiesOf(message: OutgoingMessage): Map<string, string> {
   if (message.tags) properties.set(Property.TAGS, message.tags);
   if (message.keys !== undefined) properties.set(Property.KEYS, [message.keys].flat().join(" "));
   if (message.delayLevel) properties.set(Property.DELAY, String(message.delayLevel));
+  if (message.delayMs !== undefined) properties.set(Property.TIMER_DELAY_MS, String(message.delayMs));
+  if (message.deliverAtMs !== undefined) {
+    properties.set(Property.TIMER_DELIVER_MS, String(message.deliverAtMs));
+  }
   return properties;
 }
 

@@ -46,6 +46,8 @@ export interface TimersOptions {
   files: Files;
   clock: Clock;
   storeDirectory: string;
+  /** A slave puts and delivers nothing: should it be a master one day, all is made again of the CommitLog. */
+  isSlave?: boolean;
   /** As at the start, and what may change while the broker runs. */
   settings: () => TimerSettings;
   whenStored: CopierOptions["whenStored"];
@@ -75,6 +77,7 @@ export class Timers {
   /** Opens what waits, unless timers are off. @throws what the disk says */
   constructor(options: TimersOptions) {
     this.#options = options;
+    if (options.isSlave) return;
     if (options.settings().timersEnabled) this.#wheel = new RunningWheel(options);
     else if (options.files.stat(join(options.storeDirectory, "timerlog")) !== undefined) {
       logger.warn("timerWheelEnable is false: messages that wait for their moment are not delivered");

@@ -105,6 +105,8 @@ export const sendResponse = header({
   queueId: int,
   queueOffset: long,
   transactionId: optional(text),
+  /** Of a message that waits for its moment: takes it back. */
+  recallHandle: optional(text),
 });
 export type SendResponse = HeaderOf<typeof sendResponse>;
 

@@ -379,7 +379,7 @@ export class PendingTimers {
     if (end < logFlushPosition) return `the timer log ends at ${end}, and not at ${logFlushPosition}`;
     if (from >= 0) this.#isDirty = true;
     this.#known = { position: from < 0 ? end : from, end };
-    return this.#countSlots(wheel, end);
+    return this.#countSlots(wheel, minPosition, end);
   }
 
   /** Tells the wheel of a unit that it may not have heard of. */
@@ -397,18 +397,19 @@ export class PendingTimers {
     });
   }
 
-  #countSlots(wheel: TimerWheel, logEnd: number): string | undefined {
+  #countSlots(wheel: TimerWheel, logStart: number, logEnd: number): string | undefined {
     const latestMs = this.#options.nowMs() + 2 * wheel.slotCount * this.precisionMs;
     let problem: string | undefined;
     let earliestMs = Infinity;
     this.#count = 0;
-    wheel.scan(({ timeMs, lastPosition, count }) => {
+    wheel.scan(({ timeMs, firstPosition, lastPosition, count }) => {
       if (timeMs < EARLIEST_MS || timeMs > latestMs) {
         problem =
           `the wheel has a slot for ${timeMs}, as if timerPrecisionMs had not been ${this.precisionMs}`;
       } else if (timeMs >= this.#readTimeMs) {
-        if (lastPosition >= logEnd) {
-          problem = `the wheel knows of a unit at ${lastPosition}, the log ends at ${logEnd}`;
+        if (firstPosition < logStart || lastPosition >= logEnd) {
+          const units = `${firstPosition} to ${lastPosition}`;
+          problem = `the wheel has units from ${units}, the timer log from ${logStart} to ${logEnd}`;
         }
         this.#count += count;
         earliestMs = Math.min(earliestMs, timeMs);
