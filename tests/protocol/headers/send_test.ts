@@ -124,8 +124,8 @@ describe("headers of sends", () => {
   });
 
   test("the answer has the names that Java reads", () => {
-    const answer = { msgId: "0A", queueId: 1, queueOffset: 5, transactionId: "K" };
-    const fields = { msgId: "0A", queueId: "1", queueOffset: "5", transactionId: "K" };
+    const answer = { msgId: "0A", queueId: 1, queueOffset: 5, transactionId: "K", recallHandle: "aGk=" };
+    const fields = { msgId: "0A", queueId: "1", queueOffset: "5", transactionId: "K", recallHandle: "aGk=" };
     assert.deepEqual(sendResponse.encode(answer), fields);
     assert.deepEqual(sendResponse.decode(fields), answer);
   });
