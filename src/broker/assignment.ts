@@ -38,3 +38,28 @@ function averagelyByCircle<Q>(
   const index = clientIds.indexOf(clientId);
   return index < 0 ? undefined : queues.filter((_, at) => at % clientIds.length === index);
 }
+
+/**
+ * The queues that a client pops. With `shareCount` further members a member shares its part with theirs; with
+ * none named, or with (almost) all, everybody pops every broker, whose queue -1 stands for all of its queues.
+ * [RMQ QueryAssignmentProcessor.allocate4Pop]
+ */
+export function popShare<Q extends { readonly brokerName: string; readonly queueId: number }>(
+  strategy: Strategy,
+  queues: readonly Q[],
+  clientIds: readonly string[],
+  clientId: string,
+  shareCount: number,
+): readonly Q[] | undefined {
+  if (shareCount <= 0 || shareCount >= clientIds.length - 1) {
+    const brokers = new Map(queues.map((queue) => [queue.brokerName, { ...queue, queueId: ALL_QUEUES }]));
+    return [...brokers.values()];
+  }
+  const index = clientIds.indexOf(clientId);
+  if (index < 0 || queues.length === 0) return undefined;
+  if (clientIds.length > queues.length) return [queues[index % queues.length]];
+  return Array.from({ length: shareCount + 1 }, (_, next) => clientIds[(index + next) % clientIds.length])
+    .flatMap((member) => strategy(queues, clientIds, member) ?? []);
+}
+
+const ALL_QUEUES = -1;

@@ -34,6 +34,8 @@ import { PullHold } from "./hold.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { JsonFile } from "./json_file.ts";
 import { NameServerLookup } from "./name_server_lookup.ts";
+import { PopConsumption } from "./pop/consumption.ts";
+import { POPS_NOT_ON_VIP_PORT } from "./pop/requests.ts";
 import { PutTimes } from "./put_times.ts";
 import { QueueLocks } from "./queue_locks.ts";
 import { RateSampler } from "./rates.ts";
@@ -52,7 +54,7 @@ const MAX_OPEN_FILES = 4096;
 /** A name server that does not answer holds up the start no longer than this; it is tried on. */
 const FIRST_REGISTRATION_MS = 2000;
 /** Pulls have their own port: a client's "VIP" connections are for sends and administration. */
-const NOT_ON_VIP_PORT = [RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE];
+const NOT_ON_VIP_PORT = [RequestCode.PULL_MESSAGE, RequestCode.LITE_PULL_MESSAGE, ...POPS_NOT_ON_VIP_PORT];
 
 export interface BrokerOptions {
   /** What the operator wants now; keys that may change while the broker runs are asked for again. */
@@ -198,6 +200,13 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     asStored: (draft) => timers.draftFor(withDelay(draft, settings.delayLevelsMs.length)),
   });
   undo.push(() => transactions.stop());
+  const pop = new PopConsumption({
+    ...{ files, clock, directory, store, topics, groups, offsets, durability, timers },
+    statistics: counters.statistics,
+    storeHost: advertised,
+    settings: options.settings,
+  });
+  undo.push(() => pop.stop());
 
   const addressNow = () => formatAddress({ host: settings.advertisedHost, port });
   const client = new RemotingClient({ clock });
@@ -228,6 +237,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...{ clock, store, topics, groups, offsets, clients, filters, locks, durability, hold, rules, delay },
     timers,
     transactions,
+    pop,
     ...counters,
     requireMembers: policy?.requireMembers && (() => policy.requireMembers!(serving)),
     haStatus: () => replicaSet.status(),
@@ -256,6 +266,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   }
   // before the ports are closed, so that pulls that wait are answered
   undo.push(() => hold.stop());
+  undo.push(() => pop.stopWaiting());
   undo.push(() => registration.stop());
   await atMost(clock, FIRST_REGISTRATION_MS, registration.start());
   if (settings.nameServerLookupUrl !== undefined) {
@@ -268,6 +279,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   if (!isSlave) delay.start();
   if (!isSlave) timers.start();
   if (!isSlave) transactions.start();
+  if (!isSlave) pop.start();
   const address = addressNow();
   let stopping: Promise<void> | undefined;
   logger.info("broker {name} serves at {address}", { name: settings.brokerName, address });

@@ -36,6 +36,8 @@ import { replyHandlers } from "./handlers/reply.ts";
 import { sendHandlers, type SendOptions } from "./handlers/send.ts";
 import { sendBackHandlers, type SendBackOptions } from "./handlers/send_back.ts";
 import type { PullHold } from "./hold.ts";
+import type { PopConsumption } from "./pop/consumption.ts";
+import { popConsumptionHandlers } from "./pop/requests.ts";
 import type { PutTimes } from "./put_times.ts";
 import type { QueueLocks } from "./queue_locks.ts";
 import type { RateSampler } from "./rates.ts";
@@ -64,6 +66,7 @@ export interface BrokerParts {
   delay: DelayDelivery;
   transactions: TransactionService;
   timers: Timers;
+  pop: PopConsumption;
   statistics: Statistics;
   rates: RateSampler;
   putTimes: PutTimes;
@@ -88,6 +91,7 @@ export function handlerTable(parts: BrokerParts): HandlerTable {
   const handlers = new Map<number, Handler>([
     ...messageHandlers(parts),
     ...consumerHandlers(parts),
+    ...popConsumptionHandlers(parts),
     ...adminHandlers(parts),
     ...parts.transactions.handlers,
     ...notBuiltHandlers(),
@@ -146,7 +150,11 @@ function consumerHandlers(parts: BrokerParts): [number, Handler][] {
   return [
     ...heartbeatHandlers({ clock, clients, groups, topics, filters: parts.filters, settings }),
     ...groupMembersHandlers({ clients }),
-    ...queryAssignmentHandlers({ clients, queuesOf: (topic) => parts.clusterQueues.of(topic) }),
+    ...queryAssignmentHandlers({
+      ...{ clients, settings },
+      queuesOf: (topic) => parts.clusterQueues.of(topic),
+      modeOf: (topic, group) => parts.pop.modes.get(topic, group),
+    }),
     ...consumerOffsetHandlers({
       ...{ offsets, groups, topics, settings },
       minOffset: (topic, queueId) => store.minOffset(topic, queueId),
@@ -159,7 +167,7 @@ function consumerHandlers(parts: BrokerParts): [number, Handler][] {
 
 /** Administrators' requests. */
 function adminHandlers(parts: BrokerParts): [number, Handler][] {
-  const { clock, store, topics, groups, offsets, clients, hold, delay, statistics, settings } = parts;
+  const { clock, store, topics, groups, offsets, clients, hold, delay, pop, statistics, settings } = parts;
   const { brokerName } = settings();
   const metadataPageCount = () => settings().metadataPageCount;
   const forgetTopic = (topic: string) => {
@@ -167,6 +175,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     store.deleteTopic(topic);
     statistics.removeTopic(topic);
     hold.wakeTopic(topic);
+    pop.forgetTopic(topic);
   };
   const queues = store;
   return [
@@ -181,7 +190,10 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     ),
     ...adminGroupHandlers({
       ...{ groups, metadataPageCount },
-      removeOffsets: (group) => offsets.removeGroup(group),
+      removeOffsets: (group) => {
+        offsets.removeGroup(group);
+        pop.forgetGroup(group);
+      },
       removeStatistics: (group) => statistics.removeGroup(group),
     }),
     ...adminClientsHandlers({ brokerName, clients, topics, groups, store }),
@@ -193,7 +205,10 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     ...adminResetHandlers({
       ...{ brokerName, topics, groups, offsets, clients, queues },
       serverSide: () => settings().serverSideResetOffset,
-      wakePulls: (topic) => hold.wakeTopic(topic),
+      wakePulls: (topic) => {
+        hold.wakeTopic(topic);
+        pop.hold.wakeTopic(topic);
+      },
     }),
     ...adminBrokerHandlers({
       ...{ store, topics, clients, statistics },

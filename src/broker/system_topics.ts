@@ -15,13 +15,14 @@ export interface SystemTopicOptions {
   readonly brokerTopic: boolean;
   readonly traceTopic: boolean;
   readonly traceTopicName: string;
+  /** Queues of the topic that holds POP's check points. */
+  readonly reviveQueueCount: number;
 }
 
 /** Levels that SCHEDULE_TOPIC_XXXX has queues for; more levels in the configuration still use these. */
 const SCHEDULE_QUEUE_COUNT = 18;
 const BENCHMARK_QUEUE_COUNT = 1024;
 const CLUSTER_QUEUE_COUNT = 16;
-const REVIVE_QUEUE_COUNT = 8;
 const ALL = Perm.READ | Perm.WRITE | Perm.INHERIT;
 
 /** The topics that a broker has from the start, unless its table says otherwise. [RMQ TopicConfigManager.init] */
@@ -35,7 +36,7 @@ export function systemTopics(options: SystemTopicOptions): TopicConfig[] {
     withQueues(SystemTopic.OFFSET_MOVED_EVENT, 1),
     withQueues(SystemTopic.SCHEDULE, SCHEDULE_QUEUE_COUNT),
     withQueues(`${clusterName}_REPLY_TOPIC`, 1),
-    withQueues(`rmq_sys_REVIVE_LOG_${clusterName}`, REVIVE_QUEUE_COUNT),
+    withQueues(`rmq_sys_REVIVE_LOG_${clusterName}`, options.reviveQueueCount),
     withQueues(`rmq_sys_SYNC_BROKER_MEMBER_${brokerName}`, 1, Perm.INHERIT),
     withQueues(SystemTopic.TRANS_HALF, 1),
     withQueues(SystemTopic.TRANS_OP_HALF, 1),

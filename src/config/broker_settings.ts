@@ -12,6 +12,7 @@ export interface BrokerSettings
     RegistrationSettings,
     TopicSettings,
     DeliverySettings,
+    PopConsumptionSettings,
     StoreSettings,
     FlushSettings,
     ReplicationSettings,
@@ -144,6 +145,44 @@ export interface DeliverySettings {
   readonly consumerOffsetFlushIntervalMs: number;
   /** `useServerSideResetOffset`: a reset waits for the group's next pull instead of calling its clients. */
   readonly serverSideResetOffset: boolean;
+}
+
+/** POP, and what clients are told that let the broker share out queues. */
+export interface PopConsumptionSettings {
+  /** `serverLoadBalancerEnable` */
+  readonly sharesOutQueues: boolean;
+  /** `defaultMessageRequestMode` */
+  readonly defaultRequestMode: "PULL" | "POP";
+  /** `defaultPopShareQueueNum` */
+  readonly defaultPopShareCount: number;
+  /** `maxPopPollingSize`: requests that may wait in all. */
+  readonly maxHeldPops: number;
+  /** `popPollingSize`: requests of a group that may wait at a queue. */
+  readonly maxHeldPopsPerQueue: number;
+  /** `popPollingMapSize`: groups and queues at which requests may wait. */
+  readonly maxHeldPopQueues: number;
+  /** `popLongPollingForceNotifyInterval`: messages with a multiple of this as offset wake in any case. */
+  readonly popForcedWakeOffsets: number;
+  /** `enableNotifyAfterPopOrderLockRelease` */
+  readonly popWakesWhenOrderFree: boolean;
+  /** `reviveQueueNum`: queues of the topic with check points. */
+  readonly reviveQueueCount: number;
+  /** `reviveInterval` */
+  readonly reviveIntervalMs: number;
+  /** `reviveScanTime`: how long one look at check points may take. */
+  readonly reviveScanMs: number;
+  /** `skipWhenCKRePutReachMaxTimes` */
+  readonly popSkipsAfterReputs: boolean;
+  /** `initPopOffsetByCheckMsgInMem` */
+  readonly popStartsInMemory: boolean;
+  /** `popFromRetryProbability`: of 100 requests, those that look at the retry topic first. */
+  readonly popFromRetryPercent: number;
+  /** `enableRetryTopicV2` */
+  readonly popRetryTopicV2: boolean;
+  /** `retrieveMessageFromPopRetryTopicV1` */
+  readonly popReadsRetryTopicV1: boolean;
+  /** `popResponseReturnActualRetryTopic` */
+  readonly popShowsRetryTopic: boolean;
 }
 
 /** The store's directories and files. */

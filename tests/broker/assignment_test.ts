@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { STRATEGIES } from "../../src/broker/assignment.ts";
+import { popShare, STRATEGIES } from "../../src/broker/assignment.ts";
 
 function shares(
   strategy: string,
@@ -37,4 +37,31 @@ test("every queue goes to exactly one member, whatever the numbers", () => {
 
 test("who is no member has no part", () => {
   for (const strategy of STRATEGIES.values()) assert.equal(strategy([1, 2], ["a"], "b"), undefined);
+});
+
+/** Members' queues as `broker/queueId`. */
+function popShares(queueCount: number, clientIds: string[], shareCount: number): (string[] | undefined)[] {
+  const queues = Array.from(
+    { length: queueCount },
+    (_, id) => ({ brokerName: id % 2 ? "b" : "a", queueId: id }),
+  );
+  return clientIds.map((clientId) =>
+    popShare(STRATEGIES.get("AVG")!, queues, clientIds, clientId, shareCount)
+      ?.map(({ brokerName, queueId }) => `${brokerName}/${queueId}`)
+  );
+}
+
+test("without a number of sharers, or with almost all, every member pops every broker", () => {
+  for (const shareCount of [-1, 0, 2, 9]) {
+    assert.deepEqual(popShares(4, ["x", "y", "z"], shareCount), Array(3).fill(["a/-1", "b/-1"]));
+  }
+});
+
+test("a member that shares pops its queues and those of the members behind it", () => {
+  const shares = popShares(4, ["w", "x", "y", "z"], 1);
+  assert.deepEqual(shares, [["a/0", "b/1"], ["b/1", "a/2"], ["a/2", "b/3"], ["b/3", "a/0"]]);
+});
+
+test("with fewer queues than members each member pops one", () => {
+  assert.deepEqual(popShares(2, ["w", "x", "y", "z"], 1), [["a/0"], ["b/1"], ["a/0"], ["b/1"]]);
 });

@@ -43,6 +43,7 @@ function setUp(given: Partial<TopicsOptions> = {}, golden?: string) {
     clusterTopic: true,
     brokerTopic: true,
     traceTopic: false,
+    reviveQueueCount: 8,
     traceTopicName: "RMQ_SYS_TRACE_TOPIC",
     ...given,
   };

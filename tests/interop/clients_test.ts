@@ -450,20 +450,6 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "POP is refused, as a group's mode and as a request; the group's consumer pulls",
-    scenario: "Pop",
-    only5x: true,
-    onlyRmq: true,
-    check(result) {
-      assert.deepEqual(result.column("VALUE", "value", { name: "accepted" }), []);
-      assert.equal(result.all("REFUSED").length, 2);
-      for (const refused of result.all("REFUSED")) {
-        assert.ok(Number(refused.code) > 0, JSON.stringify(refused));
-      }
-      assert.deepEqual(unique(result.column("RECV", "body")), ["first 0"]);
-    },
-  },
-  {
     name: "consumers with clientRebalance=false share the queues that the broker assigns",
     scenario: "AssignedByBroker",
     args: { model: "CLUSTERING" },

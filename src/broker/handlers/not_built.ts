@@ -13,25 +13,6 @@ interface NotBuilt {
 
 const TABLE: readonly NotBuilt[] = [
   {
-    // Consumers that let the broker assign queues (QUERY_ASSIGNMENT) are given them to pull from.
-    codes: [RequestCode.SET_MESSAGE_REQUEST_MODE, RequestCode.GET_ALL_MESSAGE_REQUEST_MODE],
-    remark: "setting how a group consumes is not supported by this broker: consumers pull",
-  },
-  {
-    // Consumers ask again after a second at this code, as at every code that they don't expect.
-    codes: [
-      RequestCode.POP_MESSAGE,
-      RequestCode.ACK_MESSAGE,
-      RequestCode.PEEK_MESSAGE,
-      RequestCode.CHANGE_MESSAGE_INVISIBLETIME,
-      RequestCode.NOTIFICATION,
-      RequestCode.POLLING_INFO,
-      RequestCode.POP_ROLLBACK,
-      RequestCode.BATCH_ACK_MESSAGE,
-    ],
-    remark: "POP consumption is not supported by this broker",
-  },
-  {
     codes: [RequestCode.UPDATE_AND_CREATE_STATIC_TOPIC],
     remark: "static topics are not supported by this broker",
   },

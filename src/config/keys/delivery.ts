@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { acts, type Area, type KeyTable, notYet } from "../key.ts";
-import { bytes, count, flag, int, long, ms, name, percent } from "../kinds.ts";
+import { bytes, count, flag, int, long, ms, oneOf, percent } from "../kinds.ts";
 
 export const sendKeys = {
   maxMessageSize: acts(bytes(1), 4194304, "Longest message body that is taken.", { live: true }),
@@ -126,13 +126,24 @@ export const clientKeys = {
   printChannelGroups: notYet(flag(), false, "Log clients with many groups on one connection."),
   printChannelGroupsMinNum: notYet(count(), 5, "How many are many."),
   lockInStrictMode: notYet(flag(), false, "Lock queues on all replicas of the broker."),
-  serverLoadBalancerEnable: notYet(
+  serverLoadBalancerEnable: acts(
     flag(),
     true,
-    "Let the broker share out queues for clients that ask it to.",
+    "Share out queues for clients that ask for it; otherwise each of them is given every queue.",
+    { live: true },
   ),
-  defaultMessageRequestMode: notYet(name(), "PULL", "How such clients get messages: PULL or POP."),
-  defaultPopShareQueueNum: notYet(count(-1), -1, "Queues a POP client may share; -1: all."),
+  defaultMessageRequestMode: acts(
+    oneOf("PULL", "POP"),
+    "PULL",
+    "How such clients get messages unless `mqadmin setConsumeMode` has said it of their group.",
+    { live: true },
+  ),
+  defaultPopShareQueueNum: acts(
+    count(-1),
+    -1,
+    "With how many further members one that pops shares its queues; -1 or 0: all share all.",
+    { live: true },
+  ),
   loadBalancePollNameServerInterval: notYet(
     long("ms"),
     30000,

@@ -1,27 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type Area, fixed, type KeyTable, notYet } from "../key.ts";
+import { acts, type Area, fixed, type KeyTable, notYet } from "../key.ts";
 import { bytes, count, flag, int, long, ms, seconds } from "../kinds.ts";
 
 const NO_ROCKSDB = "there is no RocksDB in rmq to keep what POP clients have taken";
 
 export const popKeys = {
-  popPollingSize: notYet(count(), 1024, "POP requests that may wait at one queue."),
-  popPollingMapSize: notYet(count(), 100000, "Queues at which POP requests may wait."),
+  popPollingSize: acts(count(), 1024, "POP requests of one group that may wait at one queue.", {
+    live: true,
+  }),
+  popPollingMapSize: acts(count(), 100000, "Groups and queues at which POP requests may wait.", {
+    live: true,
+  }),
   popPollingMapExpireTimeSeconds: notYet(
     seconds(),
     600,
-    "A queue without waiting requests is forgotten after so long.",
+    "A queue without waiting requests is forgotten after so long; here it is at once.",
   ),
-  maxPopPollingSize: notYet(long("count"), 100000, "POP requests that may wait in all."),
-  popLongPollingForceNotifyInterval: notYet(
-    long("ms"),
+  maxPopPollingSize: acts(long("count"), 100000, "POP requests that may wait in all.", { live: true }),
+  popLongPollingForceNotifyInterval: acts(
+    long("count"),
     800,
-    "How often waiting requests are woken in any case.",
+    "Messages whose offset is a multiple of this wake a waiting request even if its filter lets none pass.",
+    { live: true },
   ),
-  reviveQueueNum: notYet(count(1), 8, "Queues of the topic that holds check points."),
-  reviveInterval: notYet(long("ms"), 1000, "How often check points are looked at."),
+  reviveQueueNum: acts(count(1, 998), 8, "Queues of the topic that holds check points."),
+  reviveInterval: acts(long("ms", 1), 1000, "How often check points are looked at."),
   reviveMaxSlow: notYet(long("count"), 3, "Rounds after which a slow queue of check points is reported."),
-  reviveScanTime: notYet(long("ms"), 10000, "How long one look may take."),
+  reviveScanTime: acts(long("ms"), 10000, "How long one look may take.", { live: true }),
   reviveAckWaitMs: notYet(long("ms"), 180000, "How long to wait for a late acknowledgement."),
   enableSkipLongAwaitingAck: notYet(flag(), false, "Stop waiting for late acknowledgements."),
   popReviveMaxReturnSizePerRead: notYet(
@@ -40,36 +45,63 @@ export const popKeys = {
   enablePopBatchAck: notYet(flag(), false, "Store acknowledgements in batches."),
   appendAckAsync: notYet(flag(), false, "Don't wait until an acknowledgement is stored."),
   appendCkAsync: notYet(flag(), false, "Don't wait until a check point is stored."),
-  skipWhenCKRePutReachMaxTimes: notYet(
+  skipWhenCKRePutReachMaxTimes: acts(
     flag(),
     false,
-    "Give up on a check point that was stored again too often.",
+    "Give up on a message that could not be put up for redelivery 17 times; otherwise every two hours is tried again.",
+    { live: true },
   ),
   enableNotifyBeforePopCalculateLag: notYet(
     flag(),
     true,
     "Wake waiting requests before the lag is computed.",
   ),
-  enableNotifyAfterPopOrderLockRelease: notYet(
+  enableNotifyAfterPopOrderLockRelease: acts(
     flag(),
     true,
-    "Wake ordered requests when a queue's lock is released.",
+    "Wake ordered requests when the invisible time of a queue's last batch is over.",
+    { live: true },
   ),
-  initPopOffsetByCheckMsgInMem: notYet(flag(), true, "Start a new group where its queue still is in memory."),
-  retrieveMessageFromPopRetryTopicV1: notYet(flag(), true, "Read retry topics with names of the old form."),
-  enableRetryTopicV2: notYet(flag(), false, "Name retry topics in the new form."),
+  initPopOffsetByCheckMsgInMem: acts(
+    flag(),
+    true,
+    "A new group that wants the newest messages begins with the first of a queue that is still in memory.",
+    { live: true },
+  ),
+  retrieveMessageFromPopRetryTopicV1: acts(
+    flag(),
+    true,
+    "With enableRetryTopicV2, still read retry topics with names of the old form.",
+    { live: true },
+  ),
+  enableRetryTopicV2: acts(
+    flag(),
+    false,
+    "Name new retry topics %RETRY%group+topic instead of %RETRY%group_topic.",
+    { live: true },
+  ),
   useSeparateRetryQueue: notYet(flag(), false, "Retry topics have as many queues as their topic."),
-  popFromRetryProbability: notYet(int("percent"), 20, "How many POP requests look at the retry topic first."),
+  popFromRetryProbability: acts(
+    int("percent"),
+    20,
+    "How many POP requests look at the retry topic first.",
+    { live: true },
+  ),
   popFromRetryProbabilityForPriority: notYet(int("percent"), 0, "The same for topics with priorities."),
   priorityOrderAsc: notYet(flag(), true, "Lower numbers mean lower priority."),
-  popResponseReturnActualRetryTopic: notYet(flag(), false, "Tell clients the retry topic's real name."),
+  popResponseReturnActualRetryTopic: acts(
+    flag(),
+    false,
+    "Messages that come again show the retry topic's name instead of the one they were sent to.",
+    { live: true },
+  ),
   popInflightMessageThreshold: notYet(
     long("count"),
     10000,
     "Messages a group may have taken and not acknowledged.",
   ),
   enablePopMessageThreshold: notYet(flag(), false, "Hold a group to that."),
-  popConsumerFSServiceInit: notYet(flag(), true, "Keep what was taken in topics of the store."),
+  popConsumerFSServiceInit: fixed(flag(), true, "Keep what was taken in topics of the store.", NO_ROCKSDB),
   popConsumerKVServiceInit: fixed(flag(), false, "Start the RocksDB that keeps what was taken.", NO_ROCKSDB),
   popConsumerKVServiceEnable: fixed(flag(), false, "Use that RocksDB.", NO_ROCKSDB),
   popConsumerKVServiceLog: notYet(flag(), false, "Log what is done there."),
@@ -77,6 +109,8 @@ export const popKeys = {
 
 export const popArea: Area = {
   title: "POP consumption",
-  about: "POP is not built yet; its requests are refused, and clients that pull are not concerned.",
+  about:
+    "Messages of any queue for any member of a group, each for one of them until it is acknowledged or its " +
+    "invisible time has passed. Check points are timed messages, so POP needs `timerWheelEnable`.",
   keys: popKeys,
 };

@@ -10,6 +10,7 @@
 import { encodeJson, parseJsonObject } from "../java_json.ts";
 import { asText } from "./json_fields.ts";
 import { type MessageQueue, messageQueueToJson } from "./message_queue.ts";
+import type { RequestMode } from "./request_mode.ts";
 
 export interface AssignmentRequest {
   readonly topic: string;
@@ -34,10 +35,10 @@ export function decodeAssignmentRequest(body: Uint8Array | null): AssignmentRequ
 }
 
 /** Undefined tells the client to keep what it has, an empty list to give up everything. */
-export function encodeAssignments(queues: readonly MessageQueue[] | undefined): Uint8Array {
-  const messageQueueAssignments = queues?.map((queue) => ({
-    messageQueue: messageQueueToJson(queue),
-    mode: "PULL",
-  }));
+export function encodeAssignments(
+  queues: readonly MessageQueue[] | undefined,
+  mode: RequestMode,
+): Uint8Array {
+  const messageQueueAssignments = queues?.map((queue) => ({ messageQueue: messageQueueToJson(queue), mode }));
   return encodeJson({ messageQueueAssignments });
 }

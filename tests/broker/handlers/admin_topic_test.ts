@@ -35,6 +35,7 @@ function started(given: { metadataPageCount: number | undefined } = { metadataPa
     brokerTopic: true,
     traceTopic: false,
     traceTopicName: "RMQ_SYS_TRACE_TOPIC",
+    reviveQueueCount: 8,
     settings: () => ({ autoCreateTopic: true }),
   });
   /** What happened to topics, in order. */

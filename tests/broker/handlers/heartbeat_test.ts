@@ -39,6 +39,7 @@ function setUp() {
     brokerTopic: true,
     traceTopic: false,
     traceTopicName: "RMQ_SYS_TRACE_TOPIC",
+    reviveQueueCount: 8,
   });
   const groups = Groups.open(shared);
   const clients = new Clients(shared);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { queryAssignmentHandlers } from "../../../src/broker/handlers/query_assignment.ts";
+import {
+  type AssignmentSettings,
+  queryAssignmentHandlers,
+} from "../../../src/broker/handlers/query_assignment.ts";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
 import { bodyBytes, MemoryConnection } from "../../harness/memory_connection.ts";
@@ -14,8 +17,16 @@ const handlers = new Map(queryAssignmentHandlers({
     consumerGroup: (group) =>
       group === "G" ? { members: ["c2", "c1", "c2"].map((clientId) => ({ clientId })) } : undefined,
   },
-  queuesOf: (topic) => Promise.resolve(topic === "T" ? [queue(0), queue(1), queue(2)] : undefined),
+  queuesOf: (topic) => Promise.resolve(topic === "no" ? undefined : [queue(0), queue(1), queue(2)]),
+  modeOf: (topic) => topic === "P" ? { mode: "POP", popShareQueueNum: 0 } : undefined,
+  settings: () => settings,
 }));
+
+const settings: AssignmentSettings = {
+  sharesOutQueues: true,
+  defaultRequestMode: "PULL",
+  defaultPopShareCount: -1,
+};
 
 async function assigned(asked: Record<string, string>): Promise<string> {
   const request = { topic: "T", consumerGroup: "G", clientId: "c1", strategyName: "AVG", ...asked };
@@ -40,6 +51,11 @@ test("each member is given its part, to be pulled from", async () => {
 
 test("who broadcasts is given every queue", async () => {
   assert.equal(await assigned({ messageModel: "BROADCASTING", clientId: "c9" }), told(0, 1, 2));
+});
+
+test("who pops is given every broker, whose queue -1 stands for all", async () => {
+  const all = { messageQueueAssignments: [{ messageQueue: queue(-1), mode: "POP" }] };
+  assert.equal(await assigned({ topic: "P" }), JSON.stringify(all));
 });
 
 test("a client whose part is not certain is told to keep what it has", async () => {
