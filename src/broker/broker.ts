@@ -47,6 +47,7 @@ import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
 import { openTransactions } from "./transactions/wiring.ts";
+import { warnOfUnknownTopics } from "./unknown_topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -133,6 +134,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const common = { files, clock, directory, settings: options.settings };
   const topics = Topics.open({ ...settings, ...common });
   undo.push(() => topics.flush());
+  warnOfUnknownTopics(store.topics(), topics, join(directory, "topics.json"));
   const groups = Groups.open({ ...settings, ...common });
   undo.push(() => groups.flush());
   const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;

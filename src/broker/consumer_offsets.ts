@@ -10,7 +10,7 @@ import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import type { Clock, Timer } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
-import { asInteger, isObject, type JsonObject } from "../protocol/bodies/json_fields.ts";
+import { asInteger, isObject, type JsonObject, storedTable } from "../protocol/bodies/json_fields.ts";
 import { MalformedError } from "../protocol/header.ts";
 import type { Json } from "../protocol/java_json.ts";
 import type { Files } from "../store/files.ts";
@@ -425,7 +425,7 @@ export function parseOffsets(
   object: JsonObject,
 ): [group: string, topic: string, queueId: number, offset: number][] {
   const parsed: [string, string, number, number][] = [];
-  const table = members(object.offsetTable, "offsetTable");
+  const table = storedTable(object, "offsetTable");
   for (const key of Object.keys(table)) {
     const at = key.indexOf(SEPARATOR);
     if (at <= 0) throw new MalformedError(`the key ${key.slice(0, 128)} is not of the form topic@group`);

@@ -8,7 +8,7 @@ import { setImmediate } from "node:timers";
 import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
-import { asInteger, asObject, type JsonObject } from "../protocol/bodies/json_fields.ts";
+import { asInteger, type JsonObject, storedTable } from "../protocol/bodies/json_fields.ts";
 import { parseProperties, Property } from "../protocol/properties.ts";
 import type { MessageRecord } from "../protocol/record.ts";
 import { TRANSACTION_MASK } from "../protocol/sys_flag.ts";
@@ -311,7 +311,7 @@ class Level {
 
 /** The offsets of `delayOffset.json` and of the answer to GET_ALL_DELAY_OFFSET, by level. */
 export function levelOffsets(object: JsonObject): Map<number, number> {
-  const offsets = Object.entries(asObject(object.offsetTable));
+  const offsets = Object.entries(storedTable(object, "offsetTable"));
   return new Map(offsets.map(([level, offset]) => [Number(level), asInteger(offset, 0)]));
 }
 

@@ -10,6 +10,7 @@ import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
+import { storedTable } from "../protocol/bodies/json_fields.ts";
 import {
   FORBIDDEN_READ,
   type GroupConfig,
@@ -77,7 +78,10 @@ export class Groups {
   /** Reads the table; what it says of built-in groups overrides what they are made with. @throws ConfigFileError */
   static open(options: GroupsOptions): Groups {
     const groups = new Groups(options);
-    const loaded = groups.#file.load(groupTableFromJson);
+    const loaded = groups.#file.load((object) => {
+      storedTable(object, "subscriptionGroupTable");
+      return groupTableFromJson(object);
+    });
     if (loaded === undefined) return groups;
     for (const [name, config] of loaded.groups) groups.#groups.set(name, config);
     for (const [name, topics] of loaded.forbidden) groups.#forbidden.set(name, new Map(topics));

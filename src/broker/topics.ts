@@ -10,7 +10,7 @@ import { getLogger } from "@logtape/logtape";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
-import { isObject } from "../protocol/bodies/json_fields.ts";
+import { storedTable } from "../protocol/bodies/json_fields.ts";
 import {
   isInheritable,
   Perm,
@@ -19,7 +19,6 @@ import {
   topicConfigTableFromJson,
   topicConfigTableToJson,
 } from "../protocol/bodies/topic_config.ts";
-import { MalformedError } from "../protocol/header.ts";
 import type { Files } from "../store/files.ts";
 import { alterAttributes, TOPIC_ATTRIBUTES } from "./attributes.ts";
 import { JsonFile } from "./json_file.ts";
@@ -84,10 +83,8 @@ export class Topics {
   static open(options: TopicsOptions): Topics {
     const topics = new Topics(options);
     const loaded = topics.#file.load((object) => {
-      const table = object.topicConfigTable ?? {};
-      if (!isObject(table)) throw new MalformedError("topicConfigTable is no JSON object");
       return {
-        table: topicConfigTableFromJson(table),
+        table: topicConfigTableFromJson(storedTable(object, "topicConfigTable")),
         dataVersion: DataVersion.fromJson(object.dataVersion),
       };
     });

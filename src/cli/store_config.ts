@@ -2,7 +2,7 @@
 /** Reads the tables in a store's `config` as a broker would, without changing anything, and says what is wrong. */
 import { join } from "node:path";
 import { parseOffsets } from "../broker/consumer_offsets.ts";
-import { asInteger, asObject, isObject, type JsonObject } from "../protocol/bodies/json_fields.ts";
+import { asInteger, type JsonObject, storedTable } from "../protocol/bodies/json_fields.ts";
 import { groupTableFromJson } from "../protocol/bodies/subscription_group.ts";
 import { topicConfigTableFromJson } from "../protocol/bodies/topic_config.ts";
 import { MalformedError } from "../protocol/header.ts";
@@ -22,7 +22,10 @@ export function readTables(reader: StoreReader, directory: string, findings?: Fi
     return readTable(reader, join(config, name), decode, findings);
   };
   const topics = table("topics.json", topicNames);
-  table("subscriptionGroup.json", (object) => groupTableFromJson(object));
+  table("subscriptionGroup.json", (object) => {
+    storedTable(object, "subscriptionGroupTable");
+    return groupTableFromJson(object);
+  });
   const known = ["topics.json", "subscriptionGroup.json", "consumerOffset.json", "delayOffset.json"];
   // With enableLmq Apache keeps the offsets under another name.
   const offsets = ["consumerOffset.json", "lmqConsumerOffset.json"].map((name) =>
@@ -50,9 +53,7 @@ function otherTables(reader: StoreReader, config: string, known: readonly string
 }
 
 function topicNames(object: JsonObject): Set<string> {
-  const table = object.topicConfigTable ?? {};
-  if (!isObject(table)) throw new MalformedError("topicConfigTable is no JSON object");
-  return new Set(topicConfigTableFromJson(table).keys());
+  return new Set(topicConfigTableFromJson(storedTable(object, "topicConfigTable")).keys());
 }
 
 function consumerOffsets(object: JsonObject): ConsumerOffset[] {
@@ -61,7 +62,7 @@ function consumerOffsets(object: JsonObject): ConsumerOffset[] {
 
 function delayOffsetsOf(object: JsonObject): Map<number, number> {
   return new Map(
-    Object.entries(asObject(object.offsetTable)).map((
+    Object.entries(storedTable(object, "offsetTable")).map((
       [level, offset],
     ) => [Number(level), asInteger(offset, 0)]),
   );

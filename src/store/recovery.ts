@@ -99,6 +99,7 @@ export function recover(options: RecoveryOptions): Recovered {
   });
   refuseDamage(options, end);
   report(log, end, isClean, startOffset);
+  reportLoss(options, end);
   makeDurable(options, startOffset, end);
   if (incomplete.size > 0) rebuild(options, incomplete, end.endOffset);
   for (const queue of queues.all()) {
@@ -363,6 +364,15 @@ function lastDurableFile(log: SegmentFiles, durableMs: number): number {
     }
   }
   return log.minOffset;
+}
+
+/** Whoever had the store since a clean stop of ours can only have made the log longer. */
+function reportLoss({ log, cleanStop }: RecoveryOptions, { endOffset }: ScanEnd): void {
+  if (cleanStop === undefined || endOffset >= cleanStop.logEnd) return;
+  logger.error(
+    "{file}: the log ends at offset {endOffset}; it was left at {logEnd}, and the messages between are lost",
+    { file: log.path(log.startOf(endOffset)), endOffset, logEnd: cleanStop.logEnd },
+  );
 }
 
 function report(log: SegmentFiles, end: ScanEnd, isClean: boolean, startOffset: number): void {

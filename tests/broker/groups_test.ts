@@ -200,7 +200,10 @@ describe("Groups.setReadForbidden()", () => {
 
   test("leaves bits alone that it does not know", () => {
     const { files, reopen } = setUp();
-    files.replace(PATH, new TextEncoder().encode(`{"forbiddenTable":{"g":{"a":3}}}`));
+    files.replace(
+      PATH,
+      new TextEncoder().encode(`{"subscriptionGroupTable":{},"forbiddenTable":{"g":{"a":3}}}`),
+    );
     const groups = reopen();
     groups.setReadForbidden("g", "a", true);
     assert.equal(groups.table.forbidden.get("g")!.get("a"), 7);

@@ -390,3 +390,11 @@ test("Topics.touch() moves the version of an unchanged table", () => {
   assert.equal(toldCount, 1);
   assert.deepEqual(reopen().dataVersion, topics.dataVersion);
 });
+
+test("a table that is another file's is not taken for an empty one", () => {
+  const { files, reopen } = setUp();
+  files.replace(PATH, new TextEncoder().encode('{"offsetTable":{"1":2}}'));
+  assert.throws(() => reopen(), /topics\.json: it can't be read.*it has no topicConfigTable/);
+  files.replace(PATH, new TextEncoder().encode("{}"));
+  assert.ok(reopen().has("TBW102"));
+});

@@ -22,6 +22,7 @@ import {
   MemoryBroker,
   type MemoryBrokerConfig,
   memoryBrokerConfig,
+  memoryReader,
   STORE,
   turns,
 } from "../harness/memory_broker.ts";
@@ -669,7 +670,7 @@ export class BrokerLife {
   /** Looks at the store as `rmq store verify` does. */
   async #verify(state: "clean" | "unclean"): Promise<void> {
     const findings = new Findings();
-    const reader = readerOf(this.#files);
+    const reader = memoryReader(this.#files);
     const layout = readLayout(reader, STORE, `${STORE}/commitlog`, findings);
     const tables = readTables(reader, STORE, findings);
     await verifyStore({ reader, layout, state, tables, findings });
@@ -763,21 +764,4 @@ function idOf(record: MessageRecord): number {
 // deno-lint-ignore no-explicit-any
 function jsonOf(body: Response["body"]): any {
   return JSON.parse(new TextDecoder().decode(bodyBytes({ code: 0, body })));
-}
-
-function readerOf(files: MemoryFiles) {
-  return {
-    list: (directory: string) => files.list(directory),
-    stat: (path: string) => files.stat(path),
-    read: (path: string) => files.read(path),
-    readAt(path: string, target: Uint8Array, position: number) {
-      const file = files.open(path);
-      try {
-        return file.readAt(target, position);
-      } finally {
-        file.close();
-      }
-    },
-    close() {},
-  };
 }

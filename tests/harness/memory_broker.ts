@@ -13,6 +13,7 @@ import { sourceOfPairs } from "../../src/config/sources.ts";
 import type { Network } from "../../src/replication/mod.ts";
 import type { Response } from "../../src/remoting/command.ts";
 import type { Dispatch } from "../../src/remoting/dispatch.ts";
+import type { StoreReader } from "../../src/store/inspect/reader.ts";
 import type { ManualClock } from "./manual_clock.ts";
 import { type IncomingRequest, MemoryConnection } from "./memory_connection.ts";
 import type { MemoryFiles } from "./memory_files.ts";
@@ -135,4 +136,22 @@ export function turnEnds(): Promise<void> {
 
 export async function turns(count: number): Promise<void> {
   for (; count > 0; count--) await turnEnds();
+}
+
+/** A store on this disk, for those who only look at it. */
+export function memoryReader(files: MemoryFiles): StoreReader {
+  return {
+    list: (directory: string) => files.list(directory),
+    stat: (path: string) => files.stat(path),
+    read: (path: string) => files.read(path),
+    readAt(path: string, target: Uint8Array, position: number) {
+      const file = files.open(path);
+      try {
+        return file.readAt(target, position);
+      } finally {
+        file.close();
+      }
+    },
+    close() {},
+  };
 }

@@ -3,6 +3,7 @@
  * Reads members of a parsed body as forgivingly as fastjson does: numbers may come as strings and strings as
  * numbers, and what is absent, null or of another kind is given as the fallback.
  */
+import { MalformedError } from "../header.ts";
 import type { Json } from "../java_json.ts";
 
 export type JsonObject = { [key: string]: Json };
@@ -16,6 +17,17 @@ export function asObject(value: Json | undefined): JsonObject {
 
 export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * The table that a stored object is about; empty where the object is.
+ * @throws MalformedError where it holds something else only: that is another file, and nothing of it can be trusted
+ */
+export function storedTable(object: JsonObject, name: string): JsonObject {
+  const table = object[name];
+  if (isObject(table)) return table;
+  if ((table === undefined || table === null) && Object.keys(object).length === 0) return NOTHING;
+  throw new MalformedError(table === undefined ? `it has no ${name}` : `${name} is no JSON object`);
 }
 
 export function asArray(value: Json | undefined): Json[] {
