@@ -10,6 +10,7 @@ import { describeOptions, type Given, parseOptions, UsageError } from "./args.ts
 import type { Command, Surroundings } from "./command.ts";
 import { liveConfig } from "./live_config.ts";
 import { configureLogging, logLevelOption } from "./logging.ts";
+import { markBroker } from "./running.ts";
 
 const logger = getLogger(["rmq", "config"]);
 
@@ -41,6 +42,7 @@ const options = {
 
 export const brokerCommand: Command = {
   summary: "Run a broker: a master, or a slave",
+  options,
   help: `Runs a broker: it stores messages and gives them to consumers.
 
   rmq broker [options]
@@ -48,7 +50,9 @@ export const brokerCommand: Command = {
 ${describeOptions(options)}
 It listens on port 10911, and on 10909 for older clients, unless listenPort says otherwise; messages are kept in
 ~/store unless storePathRootDir does. Without -c, config/broker.properties in the store is read if there is one.
-docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal doesn't wait.
+docs/configuration.md lists all keys. SIGTERM and SIGINT end it, and so does \`rmq shutdown broker\`; a second signal
+doesn't wait. Brokers that run are asked by \`rmq broker list\`, \`status\`, \`config get\`, \`config set\`, \`drain\`,
+\`resume\` and \`clean\`.
 `,
   async run(args, surroundings) {
     const given = parseOptions(options, args);
@@ -82,8 +86,10 @@ docs/configuration.md lists all keys. SIGTERM and SIGINT end it; a second signal
       );
     }
     const broker = await runBroker(configuration, surroundings, given["give-up-slave-log"]);
+    const mark = markBroker(configuration.settings.storeDirectory);
     await surroundings.stopRequested;
     await broker.stop();
+    mark.remove();
     return 0;
   },
 };

@@ -9,6 +9,7 @@ import { describeOptions, parseOptions } from "./args.ts";
 import type { Command, Surroundings } from "./command.ts";
 import { liveConfig } from "./live_config.ts";
 import { configureLogging, logLevelOption } from "./logging.ts";
+import { markNameServer } from "./running.ts";
 
 const logger = getLogger(["rmq", "config"]);
 
@@ -27,6 +28,7 @@ const options = {
 
 export const namesrvCommand: Command = {
   summary: "Run a name server",
+  options,
   help: `Runs a name server: brokers register with it, clients learn from it where topics are.
 
   rmq namesrv [options]
@@ -48,8 +50,10 @@ there is one. SIGTERM and SIGINT end it.
     if (given.printConfigItem) return print(configuration.print("all")), 0;
     if (readFile !== undefined) print(`load config properties file OK, ${readFile}\n`);
     const nameServer = await runNameServer(configuration, surroundings);
+    const mark = await markNameServer(configuration.settings.kvTableFile, nameServer.port);
     await surroundings.stopRequested;
     await nameServer.stop();
+    mark.remove();
     return 0;
   },
 };

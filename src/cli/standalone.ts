@@ -28,6 +28,7 @@ const options = {
 
 export const standaloneCommand: Command = {
   summary: "Run a name server and one broker in one process, for development",
+  options,
   help: `Runs a name server and one broker in one process: all that clients on this machine need.
 
   rmq standalone [options]

@@ -13,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
 
 export const storeCommand: Command = {
   summary: "Look into a store directory: what it holds, whether it is in order",
+  words: [...COMMANDS].map(([value, { summary }]) => ({ value, about: summary })),
   help: `Looks into the directory of a store, of rmq or of Apache RocketMQ 4.9 and 5.x.
 
 ${[...COMMANDS].map(([name, { summary }]) => `  rmq store ${`${name} DIR`.padEnd(12)}${summary}\n`).join("")}

@@ -7,6 +7,7 @@ import { readTables } from "./store_config.ts";
 import { messageJson, messageLine } from "./store_message.ts";
 import { directoryOf, type OpenedStore, openStore, storeOptions } from "./store_open.ts";
 import { asWord } from "./store_text.ts";
+import { parseTime } from "./time_text.ts";
 
 const options = {
   topic: { short: "t", value: "TOPIC", help: "Messages of this topic only" },
@@ -143,27 +144,4 @@ export function parseBound(option: string, text: string, isOneQueue: boolean, no
   const timeMs = parseTime(text, nowMs);
   if (timeMs === undefined) throw new UsageError(`${option} takes an offset or a time, not ${text}.`);
   return { timeMs };
-}
-
-const DATE = /^\d{4}-\d{2}-\d{2}$/;
-const TIME_OF_DAY = /^\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?$/;
-const DATE_TIME = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?)(Z|[+-]\d{2}:?\d{2})?$/;
-
-function parseTime(text: string, nowMs: number): number | undefined {
-  const sinceEpoch = /^@(\d{1,15})$/.exec(text)?.[1];
-  if (sinceEpoch !== undefined) return Number(sinceEpoch);
-  const match = DATE_TIME.exec(text);
-  let written: string;
-  if (DATE.test(text)) written = `${text}T00:00:00`;
-  else if (TIME_OF_DAY.test(text)) written = `${localDate(nowMs)}T${text}`;
-  else if (match !== null) written = `${match[1]}T${match[2]}${match[5] ?? ""}`;
-  else return undefined;
-  const timeMs = Date.parse(written);
-  return Number.isNaN(timeMs) ? undefined : timeMs;
-}
-
-function localDate(ms: number): string {
-  const date = new Date(ms);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }

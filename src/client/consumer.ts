@@ -50,10 +50,21 @@ export interface ReceivedMessage {
   messageId: string;
   tags: string | undefined;
   properties: ReadonlyMap<string, string>;
+  /** As it is stored: compressed where `sysFlag` says so. */
   body: Uint8Array;
+  /** Bits of `SysFlag`. */
+  sysFlag: number;
   bornTimestampMs: number;
+  bornHost: MessageHost;
   storeTimestampMs: number;
+  storeHost: MessageHost;
   reconsumeTimes: number;
+}
+
+/** Where a message comes from or is stored; `ip` has 4 or 16 bytes. */
+export interface MessageHost {
+  readonly ip: Uint8Array;
+  readonly port: number;
 }
 
 const HEARTBEAT_MS = 30_000;
@@ -414,8 +425,11 @@ export function messagesOf(body: Uint8Array): ReceivedMessage[] {
       tags: properties.get(Property.TAGS),
       properties,
       body: record.body,
+      sysFlag: record.sysFlag,
       bornTimestampMs: record.bornTimestampMs,
+      bornHost: record.bornHost,
       storeTimestampMs: record.storeTimestampMs,
+      storeHost: record.storeHost,
       reconsumeTimes: record.reconsumeTimes,
     });
     at += record.totalBytes;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { encodeJson } from "../java_json.ts";
+import { encodeJson, type Json, parseJsonObject } from "../java_json.ts";
+import { asNumber, asObject } from "./json_fields.ts";
 
 /** Sum, growth per second and average of a window. [RMQ BrokerStatsItem] */
 export interface BrokerStatsItem {
@@ -21,4 +22,21 @@ export function encodeBrokerStats(
 
 function itemToJson(item: BrokerStatsItem): Record<string, number> {
   return { avgpt: item.avgpt, sum: item.sum, tps: item.tps };
+}
+
+/** @throws MalformedError when it is no JSON object */
+export function decodeBrokerStats(
+  body: Uint8Array | null,
+): { day: BrokerStatsItem; hour: BrokerStatsItem; minute: BrokerStatsItem } {
+  const { statsDay, statsHour, statsMinute } = parseJsonObject(body);
+  return {
+    day: itemFromJson(statsDay),
+    hour: itemFromJson(statsHour),
+    minute: itemFromJson(statsMinute),
+  };
+}
+
+function itemFromJson(value: Json | undefined): BrokerStatsItem {
+  const { avgpt, sum, tps } = asObject(value);
+  return { avgpt: asNumber(avgpt, 0), sum: asNumber(sum, 0), tps: asNumber(tps, 0) };
 }

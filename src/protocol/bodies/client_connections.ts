@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Who is connected, as GET_CONSUMER_CONNECTION_LIST and its like answer. */
-import { encodeJson } from "../java_json.ts";
+import { encodeJson, type Json, parseJsonObject } from "../java_json.ts";
+import { asArray, asInteger, asObject, asText } from "./json_fields.ts";
+import { type SubscriptionData, subscriptionDataFromJson } from "./subscription_data.ts";
 
 /** One client of a group. [RMQ Connection] */
 export interface ClientConnection {
@@ -70,5 +72,65 @@ function producerToJson(producer: ProducerInfo): Record<string, unknown> {
     lastUpdateTimestamp: producer.lastUpdateTimestampMs,
     remoteIP: `/${producer.remoteAddress}`,
     version: producer.version,
+  };
+}
+
+/** What a broker says of a consumer group that is online. */
+export interface OnlineGroup {
+  readonly connections: readonly ClientConnection[];
+  readonly consumeType: string;
+  readonly messageModel: string;
+  readonly consumeFromWhere: string;
+  readonly subscriptions: ReadonlyMap<string, SubscriptionData>;
+}
+
+/** @throws MalformedError when it is no JSON object */
+export function decodeConsumerConnection(body: Uint8Array | null): OnlineGroup {
+  const object = parseJsonObject(body);
+  return {
+    connections: asArray(object.connectionSet).map(connectionFromJson),
+    consumeType: asText(object.consumeType, ""),
+    messageModel: asText(object.messageModel, ""),
+    consumeFromWhere: asText(object.consumeFromWhere, ""),
+    subscriptions: new Map(
+      Object.entries(asObject(object.subscriptionTable)).map(([topic, data]) => [
+        topic,
+        subscriptionDataFromJson(data, 0),
+      ]),
+    ),
+  };
+}
+
+/** @throws MalformedError when it is no JSON object */
+export function decodeProducerConnection(body: Uint8Array | null): ClientConnection[] {
+  return asArray(parseJsonObject(body).connectionSet).map(connectionFromJson);
+}
+
+/** Producer groups and their clients. @throws MalformedError when it is no JSON object */
+export function decodeProducerTable(body: Uint8Array | null): Map<string, ProducerInfo[]> {
+  const data = asObject(parseJsonObject(body).data);
+  return new Map(
+    Object.entries(data).map(([group, producers]) => [group, asArray(producers).map(producerFromJson)]),
+  );
+}
+
+function connectionFromJson(value: Json): ClientConnection {
+  const object = asObject(value);
+  return {
+    clientId: asText(object.clientId, ""),
+    clientAddr: asText(object.clientAddr, ""),
+    language: asText(object.language, ""),
+    version: asInteger(object.version, 0),
+  };
+}
+
+function producerFromJson(value: Json): ProducerInfo {
+  const object = asObject(value);
+  return {
+    clientId: asText(object.clientId, ""),
+    remoteAddress: asText(object.remoteIP, "").replace(/^\//, ""),
+    language: asText(object.language, ""),
+    version: asInteger(object.version, 0),
+    lastUpdateTimestampMs: asInteger(object.lastUpdateTimestamp, 0),
   };
 }

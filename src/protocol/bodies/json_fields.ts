@@ -40,6 +40,12 @@ export function asInteger(value: Json | undefined, fallback: number): number {
   return typeof number === "number" && Number.isFinite(number) ? Math.trunc(number) : fallback;
 }
 
+/** A number, whole or not. */
+export function asNumber(value: Json | undefined, fallback: number): number {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isFinite(number) ? number : fallback;
+}
+
 export function asText(value: Json | undefined): string | undefined;
 export function asText(value: Json | undefined, fallback: string): string;
 export function asText(value: Json | undefined, fallback?: string): string | undefined {

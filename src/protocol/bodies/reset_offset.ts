@@ -35,3 +35,12 @@ export function encodeConsumerStatuses(byClientId: ReadonlyMap<string, QueueOffs
   const consumerTable = new Map([...byClientId].map(([id, offsets]) => [id, queueKeyedMap(offsets)]));
   return encodeJson({ consumerTable, messageQueueTable: {} });
 }
+
+/** The new positions that a broker tells after a reset; it may tell none. @throws MalformedError */
+export function decodeResetOffset(body: Uint8Array | null): QueueOffsets {
+  if (body === null || body.length === 0) return [];
+  return queueKeyedEntries(parseJsonObject(body).offsetTable).map(([queue, offset]) => [
+    queue,
+    asInteger(offset, 0),
+  ]);
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Json } from "../java_json.ts";
+import { type Json, parseJsonObject } from "../java_json.ts";
 import { asBoolean, asInteger, asObject, asText, asTextMap } from "./json_fields.ts";
 
 /** What a broker knows of one topic, in `topics.json`, registrations and admin requests. [RMQ TopicConfig] */
@@ -117,4 +117,9 @@ export function topicConfigTableFromJson(value: Json | undefined): Map<string, T
     if (config !== null) table.set(topic, topicConfigFromJson(config, topic));
   }
   return table;
+}
+
+/** The topics in an answer to GET_ALL_TOPIC_CONFIG. @throws MalformedError when it is no JSON object */
+export function decodeTopicConfigs(body: Uint8Array | null): Map<string, TopicConfig> {
+  return topicConfigTableFromJson(parseJsonObject(body).topicConfigTable);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { encodeJson } from "../java_json.ts";
-import { type MessageQueue, queueKeyedMap } from "./message_queue.ts";
+import { encodeJson, parseJsonObject } from "../java_json.ts";
+import { asInteger, asNumber, asObject } from "./json_fields.ts";
+import { type MessageQueue, queueKeyedEntries, queueKeyedMap } from "./message_queue.ts";
 
 /** How far a queue reaches. */
 export interface TopicOffset {
@@ -19,4 +20,18 @@ export interface TopicStatsTable {
 /** `{"offsetTable":{{queue}:{"lastUpdateTimestamp":…,"maxOffset":…,"minOffset":…}},"topicPutTps":…}` */
 export function encodeTopicStats(table: TopicStatsTable): Uint8Array {
   return encodeJson({ offsetTable: queueKeyedMap(table.offsetTable), topicPutTps: table.topicPutTps });
+}
+
+/** Brokers of 4.9 tell no rate: 0. @throws MalformedError when it is no JSON object */
+export function decodeTopicStats(body: Uint8Array | null): TopicStatsTable {
+  const object = parseJsonObject(body);
+  const offsetTable = queueKeyedEntries(object.offsetTable).map(([queue, value]) => {
+    const offsets = asObject(value);
+    return [queue, {
+      minOffset: asInteger(offsets.minOffset, 0),
+      maxOffset: asInteger(offsets.maxOffset, 0),
+      lastUpdateTimestamp: asInteger(offsets.lastUpdateTimestamp, 0),
+    }] as const;
+  });
+  return { offsetTable, topicPutTps: asNumber(object.topicPutTps, 0) };
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { type OutgoingMessage, Producer, type SendResult } from "../../client/producer.ts";
+import { UsageError } from "../args.ts";
+import type { Surroundings } from "../command.ts";
+import { counted } from "../store_text.ts";
+import { adminCommand, numberOption } from "./command.ts";
+
+/** The producer group that administrators' tools are known by. */
+const GROUP = "RMQ_CLI_PRODUCER";
+
+const options = {
+  key: { short: "k", value: "KEY", multiple: true, help: "Found by it later; may be repeated" },
+  tag: { short: "t", value: "TAG", help: "What consumers filter by" },
+  property: { value: "NAME=VALUE", multiple: true, help: "A property; may be repeated" },
+  delay: { value: "LEVEL", help: "Deliver later: a level of the broker, 1 to 18 by default" },
+  queue: { short: "q", value: "QUEUE", help: "To this queue (of any broker) instead of in turn" },
+  file: { short: "f", value: "FILE", help: "The body is the content of a file" },
+  lines: { short: "l", help: "Each line of the body is a message of its own" },
+  repeat: { value: "COUNT", help: "Send it so many times" },
+} as const;
+
+export const messageSendCommand = adminCommand({
+  name: "send",
+  summary: "Send messages",
+  help: "The body is BODY, the content of --file, or what comes in through the standard input.",
+  operands: [{ name: "TOPIC", kind: "topic" }, { name: "BODY", isOptional: true }],
+  options,
+  examples: [
+    ["message send orders '{\"id\": 7}' --key order-7", "one message"],
+    ["message send orders --lines < orders.jsonl", "a message for each line of a file"],
+    ["message send orders hello --delay 3", "delivered after the broker's third delay, 10 s by default"],
+  ],
+  json: `one document on a line for each message:
+{"status": SEND_OK|FLUSH_DISK_TIMEOUT|…, "messageId", "offsetMessageId", "broker", "queueId", "queueOffset"}`,
+  async run({ cluster, given, operands, out, surroundings }) {
+    const [topic, body] = operands;
+    const bodies = await bodiesOf(body, given.file, given.lines, surroundings);
+    const count = numberOption("--repeat", given.repeat, 1, { min: 1 });
+    const message: Omit<OutgoingMessage, "body"> = {
+      topic,
+      keys: given.key.length > 0 ? given.key : undefined,
+      tags: given.tag,
+      properties: Object.fromEntries(given.property.map(propertyOf)),
+      delayLevel: given.delay === undefined ? undefined : numberOption("--delay", given.delay, 0, { min: 1 }),
+      queueId: given.queue === undefined ? undefined : numberOption("--queue", given.queue, 0),
+    };
+    // Tells first, and better than a send would, that there is no cluster.
+    await cluster.info();
+    const producer = new Producer({ nameServers: cluster.nameServers.join(";"), group: GROUP });
+    let isStopped = false;
+    void surroundings.stopRequested.then(() => isStopped = true);
+    let sent = 0;
+    try {
+      for (let round = 0; round < count && !isStopped; round++) {
+        for (const one of bodies) {
+          if (isStopped) break;
+          const result = await producer.send({ ...message, body: one });
+          sent++;
+          if (out.isJson) await out.jsonLine(resultJson(result));
+          else if (bodies.length * count <= MANY) await out.line(resultLine(result));
+          else surroundings.showProgress?.(`${sent} of ${bodies.length * count} sent`);
+        }
+      }
+    } catch (error) {
+      if (sent > 0) surroundings.complain(`rmq message send: ${sent} were sent before that:\n`);
+      throw error;
+    } finally {
+      surroundings.showProgress?.("");
+      producer.stop();
+    }
+    if (!out.isJson && bodies.length * count > MANY) await out.line(`Sent ${counted(sent, "message")}.`);
+    return isStopped ? 1 : 0;
+  },
+});
+
+/** More are counted, not listed. */
+const MANY = 100;
+
+async function bodiesOf(
+  body: string | undefined,
+  file: string | undefined,
+  isLines: boolean,
+  { readInput }: Surroundings,
+): Promise<Uint8Array[]> {
+  if (body !== undefined && file !== undefined) throw new UsageError("BODY and --file exclude each other.");
+  let bytes: Uint8Array;
+  if (body !== undefined && body !== "-") bytes = new TextEncoder().encode(body);
+  else if (file !== undefined) bytes = readFileSync(file);
+  else if (readInput !== undefined) bytes = await readInput();
+  else throw new UsageError("BODY is missing.");
+  if (!isLines) return [bytes];
+  return linesOf(bytes);
+}
+
+/** Empty lines are no messages. */
+function linesOf(bytes: Uint8Array): Uint8Array[] {
+  const lines: Uint8Array[] = [];
+  for (let from = 0; from < bytes.length;) {
+    const newline = bytes.indexOf(10, from);
+    const end = newline < 0 ? bytes.length : newline;
+    const line = bytes.subarray(from, end > from && bytes[end - 1] === 13 ? end - 1 : end);
+    if (line.length > 0) lines.push(line);
+    from = end + 1;
+  }
+  return lines;
+}
+
+function propertyOf(text: string): [string, string] {
+  const equals = text.indexOf("=");
+  if (equals <= 0) throw new UsageError(`--property takes NAME=VALUE, not ${text}.`);
+  return [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+export function resultJson({ brokerName, ...result }: SendResult) {
+  return {
+    status: result.status,
+    messageId: result.messageId,
+    offsetMessageId: result.offsetMessageId,
+    broker: brokerName,
+    queueId: result.queueId,
+    queueOffset: result.queueOffset,
+  };
+}
+
+function resultLine({ status, messageId, brokerName, queueId, queueOffset }: SendResult): string {
+  const note = status === "SEND_OK" ? "" : ` (${status}: stored, but less safely than asked)`;
+  return `Sent ${messageId} to ${brokerName}, queue ${queueId}, offset ${queueOffset}${note}`;
+}
