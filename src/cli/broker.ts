@@ -86,10 +86,8 @@ doesn't wait. Brokers that run are asked by \`rmq broker list\`, \`status\`, \`c
       );
     }
     const broker = await runBroker(configuration, surroundings, given["give-up-slave-log"]);
-    const mark = markBroker(configuration.settings.storeDirectory);
     await surroundings.stopRequested;
     await broker.stop();
-    mark.remove();
     return 0;
   },
 };
@@ -121,7 +119,7 @@ async function runSeveral(given: Given<typeof options>, surroundings: Surroundin
   return Math.max(...await Promise.all(ends));
 }
 
-/** Starts it, and says so as Apache does. @param givesUpSlaveLog what a slave has beyond the master's log is given up */
+/** Starts it, leaves its pid for tools, and says so as Apache does. @param givesUpSlaveLog what a slave has beyond the master's log is given up */
 export async function runBroker(
   configuration: Configuration<BrokerSettings>,
   { print }: Pick<Surroundings, "print">,
@@ -133,10 +131,15 @@ export async function runBroker(
     configBlackList: configuration.blackList,
     givesUpSlaveLog,
   });
+  const mark = markBroker(configuration.settings.storeDirectory);
   const nameServers = configuration.entries.get("namesrvAddr");
   print(
     `The broker[${broker.name}, ${broker.address}] boot success. serializeType=JSON` +
       `${nameServers ? ` and name server is ${nameServers}` : ""}\n`,
   );
-  return broker;
+  const stop = async () => {
+    await broker.stop();
+    mark.remove();
+  };
+  return { ...broker, stop };
 }

@@ -50,15 +50,13 @@ there is one. SIGTERM and SIGINT end it.
     if (given.printConfigItem) return print(configuration.print("all")), 0;
     if (readFile !== undefined) print(`load config properties file OK, ${readFile}\n`);
     const nameServer = await runNameServer(configuration, surroundings);
-    const mark = await markNameServer(configuration.settings.kvTableFile, nameServer.port);
     await surroundings.stopRequested;
     await nameServer.stop();
-    mark.remove();
     return 0;
   },
 };
 
-/** Starts it, says so as Apache does, and hands it changes of its configuration. */
+/** Starts it, leaves its mark for `rmq shutdown`, says so as Apache does, and hands it changes of its configuration. */
 export async function runNameServer(
   configuration: Configuration<NameServerSettings>,
   { print }: Pick<Surroundings, "print">,
@@ -69,11 +67,12 @@ export async function runNameServer(
     await nameServer.stop();
     throw error;
   });
+  const mark = await markNameServer(configuration.settings.kvTableFile, nameServer.port);
   print(`The Name Server boot success. serializeType=JSON, address ${nameServer.address}\n`);
-  if (lookup === undefined) return nameServer;
   const stop = async () => {
-    await lookup.stop();
+    await lookup?.stop();
     await nameServer.stop();
+    mark.remove();
   };
   return { ...nameServer, stop };
 }

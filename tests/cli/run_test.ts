@@ -83,7 +83,7 @@ test("no command, or an unknown one, is an error", async () => {
   assert.deepEqual(unknown, {
     status: 1,
     out: "",
-    err: "rmq: brokr is no command. `rmq --help` lists them.\n",
+    err: "rmq: brokr is no command. Is `rmq broker` meant? `rmq --help` lists them.\n",
   });
 });
 

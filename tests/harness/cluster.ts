@@ -24,16 +24,17 @@ export interface TestCluster {
 /** @param pairs the broker's configuration, `key=value` in Apache's names */
 export async function startTestCluster(...pairs: string[]): Promise<TestCluster> {
   const directory = mkdtempSync(join(tmpdir(), "rmq-cluster-"));
-  const nameServer = await startNameServer(
-    loadNameServerConfiguration({
-      overriding: [sourceOfPairs("test", [
-        "listenPort=0",
-        "bindAddress=127.0.0.1",
-        `kvConfigPath=${join(directory, "kvConfig.json")}`,
-        `configStorePath=${join(directory, "namesrv.properties")}`,
-      ])],
-    }).configuration.settings,
-  );
+  const { configuration: nameServerConfiguration } = loadNameServerConfiguration({
+    overriding: [sourceOfPairs("test", [
+      "listenPort=0",
+      "bindAddress=127.0.0.1",
+      `kvConfigPath=${join(directory, "kvConfig.json")}`,
+      `configStorePath=${join(directory, "namesrv.properties")}`,
+    ])],
+  });
+  const nameServer = await startNameServer(nameServerConfiguration.settings, {
+    config: liveConfig(nameServerConfiguration, () => systemClock.nowMs()),
+  });
   const haPort = await freePort();
   const start = async (port: number) => {
     const { configuration } = loadBrokerConfiguration({

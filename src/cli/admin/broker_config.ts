@@ -16,7 +16,8 @@ const get = adminCommand({
     ["broker config get -b broker-a", "every key of one broker"],
     ["broker config get fileReservedTime 'flush*'", "some keys of all brokers, to see where they differ"],
   ],
-  json: `{"brokers": [{"cluster", "broker", "id", "address", "config": {key: text}}], ${FAILURES}}`,
+  json: `{"brokers": [{"cluster", "broker", "id", "address", "config": {key: text}}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const answers = await cluster.each(await cluster.brokers(given), async (broker) => {
       return chosenSettings(parseSettings(await brokerConfig(broker)), operands);

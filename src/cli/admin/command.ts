@@ -66,6 +66,8 @@ export interface CommandSpec<O extends Options> {
   readonly examples: readonly (readonly [line: string, effect: string])[];
   /** The shape of what `--json` prints. Keys are promised to stay; absent where there is no JSON. */
   readonly json?: string;
+  /** It asks no cluster. */
+  readonly isLocal?: true;
   /** @returns the exit status where it is not 0; failures of single brokers make it 1 by themselves */
   run(context: Context<O>): Promise<number | void>;
 }
@@ -86,7 +88,7 @@ export function adminCommand<const O extends Options = Record<never, never>>(
   const { json, ...common } = clusterOptions;
   const options = {
     ...spec.options,
-    ...common,
+    ...spec.isLocal ? {} : common,
     ...spec.json === undefined ? {} : { json },
     help: helpOption,
   };

@@ -53,6 +53,7 @@ export const completionCommands = SHELLS.map(({ name, script, keep }) =>
   adminCommand({
     name,
     summary: `Print the completion script for ${name}`,
+    isLocal: true,
     examples: [[keep.replace(/^rmq /, ""), "for all shells from now on"]],
     run: ({ out }) => out.write(script),
   })

@@ -36,6 +36,7 @@ const broker = adminCommand({
     ["shutdown broker", "the broker on ~/store"],
     ["shutdown broker -c /etc/rmq/broker-a.properties", "the one that was started with this file"],
   ],
+  isLocal: true,
   json: `{"role", "pid", "lock"}`,
   async run(context) {
     const { given } = context;
@@ -68,6 +69,7 @@ const namesrv = adminCommand({
     ["shutdown namesrv", "the one that runs with the defaults"],
     ["shutdown namesrv --port 9877", "one of several"],
   ],
+  isLocal: true,
   json: `{"role", "pid", "lock"}`,
   async run(context) {
     const { given } = context;

@@ -106,7 +106,8 @@ const stats = adminCommand({
   options: brokerOptions,
   examples: [["topic stats orders", "one line for each queue"]],
   json: `{"topic", "messages", "inPerSecond", "lastMessageMs",
- "queues": [{"broker", "queueId", "minOffset", "maxOffset", "lastMessageMs"}], ${FAILURES}}`,
+ "queues": [{"broker", "queueId", "minOffset", "maxOffset", "lastMessageMs"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const { topic, configs } = await oneTopic(cluster, operands[0], given);
     const answers = await cluster.each(

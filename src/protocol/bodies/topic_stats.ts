@@ -28,9 +28,9 @@ export function decodeTopicStats(body: Uint8Array | null): TopicStatsTable {
   const offsetTable = queueKeyedEntries(object.offsetTable).map(([queue, value]) => {
     const offsets = asObject(value);
     return [queue, {
-      minOffset: asInteger(offsets.minOffset, 0),
-      maxOffset: asInteger(offsets.maxOffset, 0),
       lastUpdateTimestamp: asInteger(offsets.lastUpdateTimestamp, 0),
+      maxOffset: asInteger(offsets.maxOffset, 0),
+      minOffset: asInteger(offsets.minOffset, 0),
     }] as const;
   });
   return { offsetTable, topicPutTps: asNumber(object.topicPutTps, 0) };
