@@ -24,9 +24,7 @@ export function processSurroundings(): ProcessSurroundings {
   const stopRequested = stopRequest();
   const { stdin, stdout, stderr } = process;
   return {
-    get terminal() {
-      return stdout.isTTY ? terminalOf(stdout) : undefined;
-    },
+    terminal: stdout.isTTY ? terminalOf(stdout) : undefined,
     environment: process.env,
     ask: stdin.isTTY && stderr.isTTY ? (question) => ask(question, stopRequested) : undefined,
     readInput: stdin.isTTY ? undefined : readInput,
@@ -73,11 +71,15 @@ const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
 
 /** https://no-color.org: colours are unwanted where NO_COLOR says anything. */
-function terminalOf({ columns, rows }: NodeJS.WriteStream): Terminal {
+function terminalOf(stream: NodeJS.WriteStream): Terminal {
   const { NO_COLOR, TERM } = process.env;
   return {
-    columns: columns || DEFAULT_COLUMNS,
-    rows: rows || DEFAULT_ROWS,
+    get columns() {
+      return stream.columns || DEFAULT_COLUMNS;
+    },
+    get rows() {
+      return stream.rows || DEFAULT_ROWS;
+    },
     hasColours: !NO_COLOR && TERM !== "dumb",
   };
 }

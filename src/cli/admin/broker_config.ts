@@ -51,7 +51,8 @@ const set = adminCommand({
     ["broker config set -b broker-a fileReservedTime=48", "keep messages for two days"],
     ["broker config set -c DefaultCluster maxMessageSize=8388608", "on all masters of a cluster"],
   ],
-  json: `{"brokers": [{"cluster", "broker", "id", "address", "remark"}], ${FAILURES}}`,
+  json: `{"brokers": [{"cluster", "broker", "id", "address", "remark"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     if (given.cluster === undefined && given.broker === undefined) {
       throw new UsageError("say which brokers with --broker or --cluster.");

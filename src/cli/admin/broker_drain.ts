@@ -36,7 +36,8 @@ export const drainCommand = adminCommand({
     ["broker drain broker-a", "no new messages for broker-a"],
     ["broker drain broker-a --wait && rmq shutdown broker", "stop it once it is empty"],
   ],
-  json: `{"broker", "nameServers": [{"address", "topics"}], "isEmpty", ${FAILURES}}`,
+  json: `{"broker", "nameServers": [{"address", "topics"}], "isEmpty",
+ ${FAILURES}}`,
   run: drain,
 });
 
@@ -111,7 +112,8 @@ export const resumeCommand = adminCommand({
   summary: "Let producers use a drained broker again",
   operands: [{ name: "BROKER", kind: "broker" }],
   examples: [["broker resume broker-a", "producers come back within half a minute"]],
-  json: `{"broker", "nameServers": [{"address", "topics"}], ${FAILURES}}`,
+  json: `{"broker", "nameServers": [{"address", "topics"}],
+ ${FAILURES}}`,
   async run({ cluster, operands, out }) {
     const [{ name }] = await cluster.brokers({ broker: operands[0] });
     const answers = await cluster.eachNameServer((nameServer) => nameServer.addWritePerm(name));

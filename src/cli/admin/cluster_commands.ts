@@ -14,7 +14,8 @@ const list = adminCommand({
     ["cluster list -n 10.0.0.1:9876 --json", "of another one, for a program"],
   ],
   json: `{"clusters": [{"cluster", "brokers": [names], "masters", "slaves", "topics",
-  "inPerSecond", "outPerSecond", "inToday", "outToday", "fullestDisk"}], ${FAILURES}}`,
+  "inPerSecond", "outPerSecond", "inToday", "outToday", "fullestDisk"}],
+ ${FAILURES}}`,
   async run({ cluster, out }) {
     const [brokers, topicCounts] = [await cluster.brokers(), new Map<string, number>()];
     const names = [...new Set(brokers.map((broker) => broker.cluster))].sort(byName);

@@ -8,7 +8,8 @@ const get = adminCommand({
   help: "Keys may be patterns with * and ?. Brokers: `rmq broker config get`.",
   operands: [{ name: "KEY", isOptional: true, isRepeated: true }],
   examples: [["config get", "every key"], ["config get 'scan*' listenPort", "some"]],
-  json: `{"nameServers": [{"address", "config": {key: text}}], ${FAILURES}}`,
+  json: `{"nameServers": [{"address", "config": {key: text}}],
+ ${FAILURES}}`,
   async run({ cluster, operands, out }) {
     const answers = await cluster.eachNameServer(async (nameServer) => {
       return chosenSettings(parseSettings(await nameServer.config()), operands);
@@ -35,7 +36,8 @@ const set = adminCommand({
   summary: "Change the configuration of all name servers while they run",
   operands: [{ name: "KEY=VALUE", isRepeated: true }],
   examples: [["config set notifyMinBrokerIdChanged=true", "at every name server of -n"]],
-  json: `{"nameServers": [addresses], ${FAILURES}}`,
+  json: `{"nameServers": [addresses],
+ ${FAILURES}}`,
   async run({ cluster, operands, out }) {
     const text = changeText(operands);
     const keys = operands.map((pair) => pair.slice(0, pair.indexOf("=")));

@@ -27,7 +27,8 @@ const list = adminCommand({
     ["dlq list", "groups with the number of their dead letters"],
     ["message tail '%DLQ%billing'", "the letters themselves are messages of a topic"],
   ],
-  json: `{"groups": [{"group", "topic", "messages", "lastMessageMs"}], ${FAILURES}}`,
+  json: `{"groups": [{"group", "topic", "messages", "lastMessageMs"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const isWanted = matcher(operands[0]);
     const groups = [];
@@ -82,8 +83,8 @@ const resend = adminCommand({
     ["dlq resend billing --from 2h", "what died within the last two hours"],
     ["dlq resend billing AC11000200012A139A5C8E3B7F8C0000", "one message, by its id"],
   ],
-  json:
-    `{"group", "resent": [{"messageId", "newMessageId", "topic"}], "failed": [{"messageId", "error"}], ${FAILURES}}`,
+  json: `{"group", "resent": [{"messageId", "newMessageId", "topic"}], "failed": [{"messageId", "error"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const [group, ...ids] = operands;
     const range = { fromMs: momentOf("--from", given.from), toMs: momentOf("--to", given.to) };

@@ -25,7 +25,8 @@ const settingOptions = {
 } as const;
 
 const RESULT = `{"group", "brokers": [{"cluster", "broker", "consumeEnable", "consumeBroadcastEnable",
-  "consumeFromMinEnable", "consumeMessageOrderly", "retryQueueNums", "retryMaxTimes"}], ${FAILURES}}`;
+  "consumeFromMinEnable", "consumeMessageOrderly", "retryQueueNums", "retryMaxTimes"}],
+ ${FAILURES}}`;
 
 const create = adminCommand({
   name: "create",
@@ -103,7 +104,8 @@ const remove = adminCommand({
     ["group delete billing", "asks first, and tells whether consumers are connected"],
     ["group delete billing --dlq --yes", "with its dead letters, without a question"],
   ],
-  json: `{"deleted": [{"group", "brokers": [names]}], ${FAILURES}}`,
+  json: `{"deleted": [{"group", "brokers": [names]}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const deleted = [];
     for (const name of operands) {

@@ -40,7 +40,8 @@ export const groupLagCommand = adminCommand({
     ["group lag billing --queues", "one group by queue: a single stuck queue shows here"],
   ],
   json: `without GROUP:
-{"groups": [{"group", "members", "lag", "behindMs", "outPerSecond"}], "lag", ${FAILURES}}
+{"groups": [{"group", "members", "lag", "behindMs", "outPerSecond"}], "lag",
+ ${FAILURES}}
 with GROUP:
 {"group", "lag", "inFlight", "outPerSecond", "topics": [{"topic", "lag", "inFlight", "behindMs"}],
  "queues": [{"topic", "broker", "queueId", "brokerOffset", "consumerOffset", "lag", "inFlight", "lastConsumedMs"}],

@@ -27,7 +27,8 @@ const list = adminCommand({
     ["group list 'billing*' -q", "names only; a pattern has * and ?, or is part of the name"],
   ],
   json: `{"groups": [{"group", "isSystem", "members", "consumeType": push|pull|pop|null, "messageModel",
-  "brokers": [${CONFIG_JSON}]}], ${FAILURES}}`,
+  "brokers": [${CONFIG_JSON}]}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const isWanted = matcher(operands[0]);
     const groups = (await groupFacts(cluster, given))
@@ -98,7 +99,8 @@ const show = adminCommand({
   operands: [groupOperand],
   options: brokerOptions,
   examples: [["group show billing", "settings; `rmq group members` and `rmq group lag` show the rest"]],
-  json: `{"group", "isSystem", "brokers": [${CONFIG_JSON}], ${FAILURES}}`,
+  json: `{"group", "isSystem", "brokers": [${CONFIG_JSON}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const { group, isSystem, configs } = await oneGroup(cluster, operands[0], given);
     if (out.isJson) {
@@ -142,7 +144,8 @@ const members = adminCommand({
   examples: [["group members billing", "clients with addresses, languages and versions"]],
   json: `{"group", "consumeType", "messageModel", "consumeFromWhere",
  "members": [{"clientId", "address", "language", "version", "brokers": [names]}],
- "subscriptions": [{"topic", "expressionType", "expression"}], ${FAILURES}}`,
+ "subscriptions": [{"topic", "expressionType", "expression"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const [group] = operands;
     const { members, online } = await membershipOf(cluster, await cluster.masters(given), group);

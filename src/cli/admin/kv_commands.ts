@@ -41,7 +41,8 @@ const put = adminCommand({
   summary: "Set a key, at every name server",
   operands: [namespace, key, { name: "VALUE" }],
   examples: [["kv put ORDER_TOPIC_CONFIG orders 'broker-a:4;broker-b:4'", "queues of an order topic"]],
-  json: `{"namespace", "key", "value", "nameServers": [addresses], ${FAILURES}}`,
+  json: `{"namespace", "key", "value", "nameServers": [addresses],
+ ${FAILURES}}`,
   async run({ cluster, operands, out }) {
     const [namespace, key, value] = operands;
     const done = await cluster.eachNameServer((nameServer) => nameServer.putKv(namespace, key, value));
@@ -57,7 +58,8 @@ const remove = adminCommand({
   operands: [namespace, key],
   options: yesOption,
   examples: [["kv delete ORDER_TOPIC_CONFIG orders --yes", "without a question"]],
-  json: `{"namespace", "key", "nameServers": [addresses], ${FAILURES}}`,
+  json: `{"namespace", "key", "nameServers": [addresses],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const [namespace, key] = operands;
     await confirm(surroundings, given.yes, `Delete ${key} in ${namespace}`);

@@ -24,8 +24,9 @@ export const messageTraceCommand = adminCommand({
     "sent and consumed when, by whom, how long, how",
   ]],
   json:
-    `{"messageId", "events": [{"event": sent|consumed|consuming|transaction ended, "timeMs", "group", "topic", "clientHost",
-  "durationMs", "isSuccess", "retryTimes", "outcome"}], ${FAILURES}}`,
+    `{"messageId", "events": [{"event": sent|consumed|consuming|transaction ended, "timeMs", "group", "topic",
+  "clientHost", "durationMs", "isSuccess", "retryTimes", "outcome"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const [id] = operands;
     const topic = given["trace-topic"] ?? TRACE_TOPIC;

@@ -18,7 +18,8 @@ const show = adminCommand({
   ],
   json:
     `{"group", "queues": [{"topic", "broker", "queueId", "brokerOffset", "consumerOffset", "lag", "inFlight",
-  "lastConsumedMs"}], ${FAILURES}}`,
+  "lastConsumedMs"}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const { group, configs } = await oneGroup(cluster, operands[0], given);
     const brokers = configs.map(([broker]) => broker);
@@ -68,7 +69,8 @@ const clone = adminCommand({
   ],
   options: { ...brokerOptions, ...yesOption },
   examples: [["offset clone billing billing-v2", "billing-v2 begins where billing is"]],
-  json: `{"from", "to", "topic", "brokers": [names], ${FAILURES}}`,
+  json: `{"from", "to", "topic", "brokers": [names],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const [from, to, topic] = operands;
     const { configs } = await oneGroup(cluster, from, given);

@@ -45,7 +45,8 @@ export const offsetResetCommand = adminCommand({
     ["offset reset billing orders --to latest --dry-run", "how many messages would be skipped"],
     ["offset reset billing orders --to 1207 --queue 3 -b broker-a", "one queue to one message"],
   ],
-  json: `{"group", "topic", "isDryRun", "queues": [{"broker", "queueId", "from", "to"}], ${FAILURES}}`,
+  json: `{"group", "topic", "isDryRun", "queues": [{"broker", "queueId", "from", "to"}],
+ ${FAILURES}}`,
   run: reset,
 });
 

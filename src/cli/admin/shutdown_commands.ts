@@ -26,7 +26,7 @@ const broker = adminCommand({
   summary: "Stop the broker that has a store on this machine, and wait until it has ended",
   help:
     "It is found by the lock of its store, so the store must be said where it is not ~/store; Apache's brokers are " +
-    "found, too. The broker says goodbye to name servers, answers what is under way, and writes everything down.",
+    "found, too. The broker says goodbye to name servers, answers what is under way, and writes everything down. Where several brokers run in one process, all of them end.",
   options: {
     ...fileOption,
     store: { value: "DIR", help: "Its store (default: storePathRootDir of --configFile, else ~/store)" },

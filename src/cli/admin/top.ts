@@ -30,7 +30,8 @@ export const topCommand = adminCommand({
   ],
   json: `{"inPerSecond", "outPerSecond", "lag", "measuredMs",
  "topics": [{"topic", "inPerSecond", "messages", "lastMessageMs"}],
- "groups": [{"group", "members", "lag", "outPerSecond", "lagPerSecond", "behindMs"}], ${FAILURES}}`,
+ "groups": [{"group", "members", "lag", "outPerSecond", "lagPerSecond", "behindMs"}],
+ ${FAILURES}}`,
   run: top,
 });
 

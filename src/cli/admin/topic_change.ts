@@ -28,7 +28,8 @@ const settingOptions = {
 } as const;
 
 const RESULT = `{"topic", "brokers": [{"cluster", "broker", "readQueues", "writeQueues", "perm", "order",
-  "attributes": {name: text}}], ${FAILURES}}`;
+  "attributes": {name: text}}],
+ ${FAILURES}}`;
 
 const create = adminCommand({
   name: "create",
@@ -125,7 +126,8 @@ const remove = adminCommand({
     ["topic delete orders", "asks first, and tells who still consumes it"],
     ["topic delete orders --yes -c DefaultCluster", "on the brokers of one cluster, without a question"],
   ],
-  json: `{"deleted": [{"topic", "brokers": [names]}], ${FAILURES}}`,
+  json: `{"deleted": [{"topic", "brokers": [names]}],
+ ${FAILURES}}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const deleted = [];
     for (const name of operands) {
