@@ -42,7 +42,7 @@ import { RateSampler } from "./rates.ts";
 import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
 import { replicaPolicy } from "./replica_policy.ts";
-import { listenForSlaves, openOffsetResets, ReplicaSet } from "./replica_set.ts";
+import { catchUpWithSlaves, listenForSlaves, openOffsetResets, ReplicaSet } from "./replica_set.ts";
 import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
@@ -149,6 +149,16 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   // New messages get the numbers that were lost: after another crash the old offset would not look wrong any more.
   if (cutCount > 0) await offsets.flush();
 
+  const client = new RemotingClient({ clock });
+  undo.push(() => client.close());
+  const { replicationNetwork: network, givesUpSlaveLog = false } = options;
+  const tables = { topics, groups, offsets };
+  if (!isSlave) {
+    await catchUpWithSlaves({
+      ...{ settings, files, clock, store, ...tables, resets, client, network, givesUpSlaveLog },
+    });
+  }
+
   const clients = new Clients({ clock, settings: options.settings });
   const locks = new QueueLocks({ clock });
   const filters = ConsumerFilters.open({
@@ -165,7 +175,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   undo.push(() => housekeeping.cancel());
   const counters = startCounters(clock, topics);
   undo.push(() => counters.stop());
-  const serving = await listenForSlaves(settings, store, clock, options.replicationNetwork);
+  const serving = await listenForSlaves(settings, store, clock, network);
   undo.push(() => serving.close());
   const policy = replicaPolicy(settings);
   const replication = policy && { policy, replicas: serving };
@@ -211,8 +221,6 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   undo.push(() => pop.stop());
 
   const addressNow = () => formatAddress({ host: settings.advertisedHost, port });
-  const client = new RemotingClient({ clock });
-  undo.push(() => client.close());
   const registration = new Registration({
     ...settings,
     clock,
@@ -226,11 +234,10 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     onAnswer: (nameServer, answer) => replicaSet.answered(nameServer, answer),
   });
   const replicaSet = new ReplicaSet({
-    ...{ settings, clock, store, topics, groups, offsets, delay, resets, client, serving },
-    network: options.replicationNetwork,
+    ...{ settings, clock, store, ...tables, delay, client, serving, network },
+    timers: timers.copy,
     ownAddress: addressNow,
     askNameServers: () => registration.registerAll(),
-    givesUpSlaveLog: options.givesUpSlaveLog ?? false,
   });
   undo.push(() => replicaSet.stop());
   topics.onChange((changed) => registration.topicsChanged(changed.map(({ topicName }) => topicName)));
@@ -256,7 +263,6 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
-  await replicaSet.catchUp();
   const listenOn = options.listen ?? RemotingServer.listen;
   const server = await listen(listenOn, settings, port, dispatch, clock);
   undo.push(() => server.close());

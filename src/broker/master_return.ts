@@ -13,9 +13,10 @@ import { DataVersion } from "../protocol/bodies/data_version.ts";
 import type { RemotingClient } from "../remoting/client.ts";
 import { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";
 import { type CommittedOffset, type ConsumerOffsets, parseOffsets } from "./consumer_offsets.ts";
-import { type DelayDelivery, levelOffsets } from "./delay_delivery.ts";
 import { Groups } from "./groups.ts";
+import type { JsonFile } from "./json_file.ts";
 import type { OffsetResets } from "./offset_resets.ts";
+import type { CopiedTimers } from "./timers/copied_timers.ts";
 import type { Topics } from "./topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -31,7 +32,9 @@ export interface MasterReturnOptions {
   topics: Topics;
   groups: Groups;
   offsets: ConsumerOffsets;
-  delay: DelayDelivery;
+  /** Files of what is opened later: progress of delays, and of timed messages. */
+  delayFile: Pick<JsonFile, "write">;
+  timers: Pick<CopiedTimers, "adoptCheckpoint" | "adoptMetrics">;
   resets: Pick<OffsetResets, "isUnknownTo">;
   /**
    * Copies a slave's log from the end of this one up to `endOffset`. Rejects with a sentence where the two logs do
@@ -121,7 +124,8 @@ async function takeLog(options: MasterReturnOptions, { address, api, log }: Aske
 }
 
 /** A master that has lost its store has lost its tables with it. */
-async function takeTables({ topics, groups, delay }: MasterReturnOptions, slave: AskedSlave): Promise<void> {
+async function takeTables(options: MasterReturnOptions, slave: AskedSlave): Promise<void> {
+  const { topics, groups, delayFile, timers } = options;
   const { api, address } = slave;
   const hasTopics = [...topics.table.keys()].some((topic) => !topics.isSystemTopic(topic));
   if (!hasTopics) {
@@ -131,9 +135,21 @@ async function takeTables({ topics, groups, delay }: MasterReturnOptions, slave:
   if (![...groups.table.groups.keys()].some((group) => !Groups.isBuiltIn(group))) {
     groups.adopt(await api.groups());
   }
-  const progress = await api.delayOffsets();
-  delay.adopt(levelOffsets(progress), DataVersion.fromJson(progress.dataVersion));
+  const { dataVersion, offsetTable } = await api.delayOffsets();
+  delayFile.write({ dataVersion, offsetTable });
+  await takeTimers(timers, api);
   logger.info("topics, groups and the progress of delays are those of the slave {address}", { address });
+}
+
+/** Not every slave keeps timers; without them, timed messages that were delivered may come once more. */
+async function takeTimers(timers: MasterReturnOptions["timers"], api: MasterApi): Promise<void> {
+  try {
+    timers.adoptCheckpoint(await api.timerCheckpoint());
+    timers.adoptMetrics(await api.timerMetrics());
+  } catch (error) {
+    if (!(error instanceof RemotingError)) throw error;
+    logger.warn("the slave does not tell which timed messages were delivered: {error}", { error });
+  }
 }
 
 /** What groups have committed at the slave while the master was away. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A broker's part in replication, put together: a slave follows its master, a master that comes back first takes
- * what its slaves have beyond it, and either serves its log to slaves: a slave's is what a master that has lost its
- * own is filled from.
+ * what its slaves have beyond it, and either serves its log to slaves: it is a slave's log from which a master that
+ * has lost its own is filled.
  */
 import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -25,6 +25,7 @@ import type { MasterAnswer } from "./slave/known_master.ts";
 import { copySteps } from "./slave/metadata_copy.ts";
 import { Slave } from "./slave/slave.ts";
 import { replicaPolicy } from "./replica_policy.ts";
+import { CopiedTimers } from "./timers/copied_timers.ts";
 import type { Topics } from "./topics.ts";
 
 export interface ReplicaSetOptions {
@@ -35,7 +36,8 @@ export interface ReplicaSetOptions {
   groups: Groups;
   offsets: ConsumerOffsets;
   delay: DelayDelivery;
-  resets: OffsetResets;
+  /** Of a slave. */
+  timers: CopiedTimers | undefined;
   client: RemotingClient;
   /** Where slaves connect. */
   serving: Pick<ReplicationMaster, "slaves">;
@@ -44,8 +46,6 @@ export interface ReplicaSetOptions {
   ownAddress: () => string;
   /** Registers again, to be told where the master is now. */
   askNameServers: () => void;
-  /** The operator wants a master's log as it is, whatever its slaves have beyond it. */
-  givesUpSlaveLog: boolean;
 }
 
 export class ReplicaSet {
@@ -60,8 +60,8 @@ export class ReplicaSet {
     const slave = this.#slave = new Slave({
       ...options,
       haMasterAddress: settings.haMasterAddress,
-      log: new ReplicationSlave(this.#following()),
-      steps: copySteps(options),
+      log: new ReplicationSlave(followingOptions(options)),
+      steps: copySteps({ ...options, timers: options.timers! }),
     });
     store.onArrival((topic) => {
       if (!topics.has(topic)) slave.unknownTopicCame();
@@ -82,21 +82,6 @@ export class ReplicaSet {
     );
   }
 
-  /** A master takes what its slaves have beyond it. To be called before anybody is served. @throws where it can't */
-  async catchUp(): Promise<void> {
-    const { settings, client, offsets, store } = this.#options;
-    if (this.#slave !== undefined) return;
-    const { brokerName, nameServerAddresses: nameServers } = settings;
-    const slaves = await slaveAddresses({ client, nameServers, brokerName });
-    if (slaves.length === 0) return;
-    await returnToService({
-      ...this.#options,
-      slaves,
-      fetchLog: (source, endOffset) => fetchLog(this.#following(), source, endOffset),
-    });
-    offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
-  }
-
   /** A slave begins to follow its master. */
   start(): void {
     this.#slave?.start();
@@ -110,19 +95,60 @@ export class ReplicaSet {
   async stop(): Promise<void> {
     await this.#slave?.stop();
   }
+}
 
-  #following() {
-    const { store, clock, settings, network } = this.#options;
-    return {
-      store,
-      clock,
-      network,
-      flushMode: settings.flushMode,
-      heartbeatIntervalMs: settings.haHeartbeatIntervalMs,
-      housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
-      startAtLastFile: settings.syncFromLastFile,
-    };
+/** What a master that comes back needs, before anything that looks at the log is opened. */
+export interface CatchUpOptions {
+  settings: BrokerSettings;
+  files: Files;
+  clock: Clock;
+  store: MessageStore;
+  topics: Topics;
+  groups: Groups;
+  offsets: ConsumerOffsets;
+  resets: OffsetResets;
+  client: RemotingClient;
+  /** Sockets unless told. */
+  network: Network | undefined;
+  /** The operator wants a master's log as it is, whatever its slaves have beyond it. */
+  givesUpSlaveLog: boolean;
+}
+
+/** A master takes what its slaves have beyond it. @throws an error with a sentence for the operator where it can't */
+export async function catchUpWithSlaves(options: CatchUpOptions): Promise<void> {
+  const { settings, files, clock, client, offsets, store } = options;
+  const { brokerName, nameServerAddresses: nameServers, storeDirectory } = settings;
+  const slaves = await slaveAddresses({ client, nameServers, brokerName });
+  if (slaves.length === 0) return;
+  const config = join(storeDirectory, "config");
+  const timers = new CopiedTimers(
+    files,
+    storeDirectory,
+    new JsonFile(files, clock, join(config, "timermetrics")),
+  );
+  try {
+    await returnToService({
+      ...{ ...options, slaves, timers },
+      delayFile: new JsonFile(files, clock, join(config, "delayOffset.json")),
+      fetchLog: (source, endOffset) => fetchLog(followingOptions(options), source, endOffset),
+    });
+  } finally {
+    timers.close();
   }
+  offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId));
+  await offsets.flush();
+}
+
+function followingOptions(
+  { store, clock, settings, network }: Pick<ReplicaSetOptions, "store" | "clock" | "settings" | "network">,
+) {
+  return {
+    ...{ store, clock, network },
+    flushMode: settings.flushMode,
+    heartbeatIntervalMs: settings.haHeartbeatIntervalMs,
+    housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
+    startAtLastFile: settings.syncFromLastFile,
+  };
 }
 
 /** Takes slaves, as every broker does. @throws an error with a sentence for the operator when the port can't be had */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a slave copies of its master beside the log: topics, groups, positions, progress of delays. It copies only
+ * What a slave copies of its master beside the log: topics, groups, positions, progress of delays and timers. It copies only
  * from the master that its log follows, for then the two were compared and belong together; and it does not let
  * itself be emptied: a master without any of the topics, groups or positions that are here has lost them.
  * [RMQ SlaveSynchronize]
@@ -15,6 +15,7 @@ import { RemotingError, RemotingIoError } from "../../remoting/remoting_error.ts
 import { type ConsumerOffsets, parseOffsets } from "../consumer_offsets.ts";
 import { type DelayDelivery, levelOffsets } from "../delay_delivery.ts";
 import { Groups } from "../groups.ts";
+import type { CopiedTimers } from "../timers/copied_timers.ts";
 import type { Topics } from "../topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -127,9 +128,10 @@ export interface CopiedTables {
   groups: Groups;
   offsets: ConsumerOffsets;
   delay: DelayDelivery;
+  timers: CopiedTimers;
 }
 
-export function copySteps({ topics, groups, offsets, delay }: CopiedTables): CopyStep[] {
+export function copySteps({ topics, groups, offsets, delay, timers }: CopiedTables): CopyStep[] {
   return [
     {
       what: "topics",
@@ -168,6 +170,18 @@ export function copySteps({ topics, groups, offsets, delay }: CopiedTables): Cop
         const own = [...groups.table.groups.keys()].filter((group) => !Groups.isBuiltIn(group));
         requireAny("groups", own, (group) => table.groups.has(group));
         groups.adopt(table);
+      },
+    },
+    {
+      what: "counts of timed messages",
+      async copy(master) {
+        timers.adoptMetrics(await master.timerMetrics());
+      },
+    },
+    {
+      what: "progress of timed messages",
+      async copy(master) {
+        timers.adoptCheckpoint(await master.timerCheckpoint());
       },
     },
   ];

@@ -12,6 +12,7 @@ import { PendingTimers } from "../../store/timer/pending_timers.ts";
 import { encodeTimerCheckpoint } from "../../store/timer/timer_checkpoint.ts";
 import { WHEEL_SLOTS } from "../../store/timer/timer_wheel.ts";
 import type { MessageDraft } from "../../store/types.ts";
+import { CopiedTimers } from "./copied_timers.ts";
 import { Copier, type CopierOptions } from "./copier.ts";
 import { JsonFile } from "../json_file.ts";
 import { MessageReader, type MessageReaderStore } from "./message_reader.ts";
@@ -52,6 +53,8 @@ export interface TimersOptions {
   settings: () => TimerSettings;
   whenStored: CopierOptions["whenStored"];
   hasTopic: (topic: string) => boolean;
+  /** Another broker delivers: nothing is put into a wheel here. */
+  isCopy?: boolean;
   /** Of the wheel, for tests. */
   slotCount?: number;
 }
@@ -73,13 +76,18 @@ const IDLE: TimerStatus = { readBehindMs: 0, offsetBehind: 0, pendingCount: 0, e
 export class Timers {
   #options: TimersOptions;
   #wheel: RunningWheel | undefined;
+  #copy: CopiedTimers | undefined;
 
   /** Opens what waits, unless timers are off. @throws what the disk says */
   constructor(options: TimersOptions) {
     this.#options = options;
     if (options.isSlave) return;
-    if (options.settings().timersEnabled) this.#wheel = new RunningWheel(options);
-    else if (options.files.stat(join(options.storeDirectory, "timerlog")) !== undefined) {
+    const { files, clock, storeDirectory, isCopy } = options;
+    if (isCopy) {
+      const metrics = new JsonFile(files, clock, join(storeDirectory, "config", "timermetrics"));
+      this.#copy = new CopiedTimers(files, storeDirectory, metrics);
+    } else if (options.settings().timersEnabled) this.#wheel = new RunningWheel(options);
+    else if (files.stat(join(storeDirectory, "timerlog")) !== undefined) {
       logger.warn("timerWheelEnable is false: messages that wait for their moment are not delivered");
     }
   }
@@ -91,6 +99,7 @@ export class Timers {
   /** Stops, and keeps everything. */
   async stop(): Promise<void> {
     await this.#wheel?.stop();
+    this.#copy?.close();
   }
 
   /**
@@ -106,8 +115,14 @@ export class Timers {
     return this.#wheel?.status() ?? IDLE;
   }
 
+  /** Of a copy: what is kept of the broker that delivers. */
+  get copy(): CopiedTimers | undefined {
+    return this.#copy;
+  }
+
   /** As answered to GET_TIMER_CHECK_POINT; undefined where timers are off. */
   checkpoint(): Uint8Array | undefined {
+    if (this.#copy !== undefined) return this.#copy.checkpoint();
     return this.#wheel && encodeTimerCheckpoint(this.#wheel.pending.checkpoint);
   }
 

@@ -6,9 +6,11 @@ import { DelayDelivery } from "../../../src/broker/delay_delivery.ts";
 import { Groups } from "../../../src/broker/groups.ts";
 import { JsonFile } from "../../../src/broker/json_file.ts";
 import { copySteps, MetadataCopy } from "../../../src/broker/slave/metadata_copy.ts";
+import { CopiedTimers } from "../../../src/broker/timers/copied_timers.ts";
 import { Topics } from "../../../src/broker/topics.ts";
 import { MasterApi } from "../../../src/client/master_api.ts";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
+import { decodeTimerCheckpoint, encodeTimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
 import type { OutgoingRequest } from "../../../src/remoting/command.ts";
 import { ManualClock } from "../../harness/manual_clock.ts";
 import { MemoryConnection } from "../../harness/memory_connection.ts";
@@ -21,9 +23,16 @@ const ANSWERS: Record<number, string> = {
   [RequestCode.GET_ALL_CONSUMER_OFFSET]:
     `{"dataVersion":{"counter":3,"stateVersion":0,"timestamp":1700000000003},"groupTopicMap":{},"offsetTable":{"T@g":{0:12,1:7}}}`,
   [RequestCode.GET_ALL_DELAY_OFFSET]: `{"dataVersion":{"counter":9},"offsetTable":{1:5,2:9}}`,
+  [RequestCode.GET_TIMER_METRICS]:
+    `{"dataVersion":{"counter":2},"timingCount":{"T":{"count":3,"timeStamp":5}}}`,
   [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG]:
     `{"dataVersion":{"counter":4},"forbiddenTable":{"g":{"T":4}},"subscriptionGroupTable":{"g":{"groupName":"g","retryMaxTimes":3}}}`,
 };
+
+const CHECKPOINT = encodeTimerCheckpoint({
+  ...{ readTimeMs: 1_700_000_001_000, logFlushPosition: 520, queueOffset: 10, masterQueueOffset: 10 },
+  dataVersion: { stateVersion: 0, timestampMs: 5, counter: 6 },
+});
 
 function newSlave(answers: Record<number, string>) {
   const clock = new ManualClock();
@@ -54,6 +63,7 @@ function newSlave(answers: Record<number, string>) {
       delayOffsetFlushIntervalMs: 10_000,
       whenStored: () => {},
     }),
+    timers: new CopiedTimers(files, "/", new JsonFile(files, clock, "/config/timermetrics")),
   });
   const tables = open();
   const asked: OutgoingRequest[] = [];
@@ -61,6 +71,7 @@ function newSlave(answers: Record<number, string>) {
     onRequest(request) {
       asked.push(request);
       const text = answers[request.code];
+      if (request.code === RequestCode.GET_TIMER_CHECK_POINT) return { code: 0, body: CHECKPOINT };
       if (text === undefined) return { code: request.code === RequestCode.UPDATE_CONSUMER_OFFSET ? 0 : 1 };
       return { code: 0, body: new TextEncoder().encode(text) };
     },
@@ -100,6 +111,14 @@ test("copy() takes topics, positions, progress of delays and groups as a master 
   assert.ok(groups.has("TOOLS_CONSUMER"), "built-in groups stay");
   await offsets.close();
   const again = open();
+  // the wheel is made anew of the messages, less those that the master has delivered
+  const { readTimeMs, logFlushPosition, queueOffset, masterQueueOffset } = decodeTimerCheckpoint(
+    again.timers.checkpoint()!,
+  );
+  assert.deepEqual(
+    [readTimeMs, logFlushPosition, queueOffset, masterQueueOffset],
+    [1_700_000_001_000, 0, 0, 10],
+  );
   assert.equal(again.topics.get("T")!.readQueueNums, 3);
   assert.equal(again.groups.get("g")!.retryMaxTimes, 3);
   assert.equal(again.offsets.query("g", "T", 0), 12);
