@@ -33,6 +33,7 @@ import type { LiveConfig } from "./handlers/admin_config.ts";
 import { PullHold } from "./hold.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { JsonFile } from "./json_file.ts";
+import { startMetrics } from "./metrics/metrics.ts";
 import { NameServerLookup } from "./name_server_lookup.ts";
 import { PopConsumption } from "./pop/consumption.ts";
 import { POPS_NOT_ON_VIP_PORT } from "./pop/requests.ts";
@@ -86,6 +87,8 @@ export interface RunningBroker {
   readonly address: string;
   /** Where it really listens. */
   readonly port: number;
+  /** Where it shows metrics; undefined where nobody wants them. */
+  readonly metricsPort: number | undefined;
   /**
    * Unregisters, answers what is under way, writes everything: the next start is a clean one.
    * @throws the first error of what could not be written, when everything else is done
@@ -263,6 +266,9 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
+  const watched = { clock, store, topics, groups, offsets, clients, dispatch, settings: options.settings };
+  const metrics = await startMetrics({ ...watched, statistics: counters.statistics });
+  undo.push(() => metrics?.stop());
   const listenOn = options.listen ?? RemotingServer.listen;
   const server = await listen(listenOn, settings, port, dispatch, clock);
   undo.push(() => server.close());
@@ -295,6 +301,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     name: settings.brokerName,
     address,
     port,
+    metricsPort: metrics?.port,
     stop: () => stopping ??= undoAll(undo),
   };
 }

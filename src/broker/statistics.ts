@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../base/clock.ts";
+import { Buckets } from "./metrics/buckets.ts";
 import { type Counts, SampleWindow, type WindowStats } from "./sample_window.ts";
 
 /** Windows of one item: the last minute, hour and day. */
@@ -62,9 +63,9 @@ export class Statistics {
   }
 
   /** A send (of one message or a batch) was stored. */
-  onStored(topic: string, messageCount: number, byteCount: number): void {
+  onStored(topic: string, messageCount: number, byteCount: number, kind: MessageKind = "normal"): void {
     const stats = this.#topics.get(topic) ?? this.#addTopic(topic);
-    stats.add(messageCount, byteCount);
+    stats.addOf(kind, messageCount, byteCount);
     this.put.add(messageCount, byteCount);
     if (!stats.isSystem) this.putByUsers.add(messageCount, byteCount);
   }
@@ -139,7 +140,7 @@ export class Statistics {
   }
 
   /** What was put into each topic since start; a live view. */
-  get topicCounts(): ReadonlyMap<string, Counts> {
+  get topicCounts(): ReadonlyMap<string, TopicCounts> {
     return this.#topics;
   }
 
@@ -207,6 +208,16 @@ export class Statistics {
   }
 }
 
+/** What a message is, to those who count. [RMQ BrokerMetricsManager.getMessageType] */
+export type MessageKind = "normal" | "fifo" | "delay" | "transaction";
+
+export interface TopicCounts extends Counts {
+  /** Bytes of messages. */
+  readonly sizes: Buckets;
+  /** Of messages that are not normal. */
+  readonly byKind: ReadonlyMap<MessageKind, { readonly messages: number; readonly bytes: number }>;
+}
+
 export interface GroupCounts extends Counts {
   readonly sentBack: Counts;
   readonly deadLetters: Counts;
@@ -259,10 +270,26 @@ class Tally implements Counts {
   }
 }
 
+/** As Apache's metrics have them. */
+const SIZE_BOUNDS = [1, 4, 512, 1024, 2048, 4096].map((kibibytes) => kibibytes * 1024);
+
 /** Counts what was put into a topic. */
-class TopicStats extends Tally {
+class TopicStats extends Tally implements TopicCounts {
+  readonly sizes = new Buckets(SIZE_BOUNDS);
+  readonly byKind = new Map<MessageKind, { messages: number; bytes: number }>();
+
   constructor(readonly isSystem: boolean) {
     super();
+  }
+
+  addOf(kind: MessageKind, messageCount: number, byteCount: number): void {
+    this.add(messageCount, byteCount);
+    this.sizes.add(byteCount / messageCount, messageCount);
+    if (kind === "normal") return;
+    let counts = this.byKind.get(kind);
+    if (counts === undefined) this.byKind.set(kind, counts = { messages: 0, bytes: 0 });
+    counts.messages += messageCount;
+    counts.bytes += byteCount;
   }
 }
 

@@ -291,6 +291,13 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     autoInSyncReplicas: values.enableAutoInSyncReplicas,
     slaveActingMaster: values.enableSlaveActingMaster,
 
+    metrics: values.metricsExporterType !== "PROM" && values.metricsExporterType !== "2" ? undefined : {
+      host: values.metricsPromExporterHost || values.brokerIP1,
+      port: values.metricsPromExporterPort,
+      labels: values.metricsLabel,
+      maxSamples: values.metricsOtelCardinalityLimit,
+    },
+
     deleteAtHours: values.deleteWhen,
     fileReservedHours: values.fileReservedTime,
     cleanIntervalMs: values.cleanResourceInterval,

@@ -19,7 +19,8 @@ export interface BrokerSettings
     CleaningSettings,
     DelaySettings,
     TimerSettings,
-    TransactionSettings {}
+    TransactionSettings,
+    ObservationSettings {}
 
 /** Who this broker is within its cluster. */
 export interface BrokerIdentitySettings {
@@ -73,6 +74,19 @@ export interface RegistrationSettings {
   readonly singleTopicRegister: boolean;
   /** Topics (or groups) in one answer when a peer asks for all of them in parts; undefined: never in parts. */
   readonly metadataPageCount: number | undefined;
+}
+
+/** Who may watch. */
+export interface ObservationSettings {
+  /** `metricsExporterType=PROM`: where Prometheus reads metrics; undefined: nowhere. */
+  readonly metrics: {
+    readonly host: string;
+    readonly port: number;
+    /** Added to all samples. */
+    readonly labels: Readonly<Record<string, string>>;
+    /** Of one metric. */
+    readonly maxSamples: number;
+  } | undefined;
 }
 
 /** Topics and groups: what is made by itself, what may be changed. */

@@ -134,6 +134,21 @@ export function nameList(): Kind<readonly string[]> {
   });
 }
 
+/** `name:value` items with `,` between them: labels of metrics. */
+export function labels(): Kind<Readonly<Record<string, string>>> {
+  return trimmed(
+    "key:value,…",
+    "name:value items separated by commas, names of letters, digits and _",
+    (value) => {
+      const items = value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+      const pairs = items.map((item) => /^([a-zA-Z_][a-zA-Z0-9_]*):(.*)$/.exec(item));
+      return pairs.every((pair) => pair !== null)
+        ? Object.fromEntries(pairs.map((pair) => [pair![1], pair![2].trim()]))
+        : undefined;
+    },
+  );
+}
+
 /** Text kinds: blanks around the value don't count, as in Java. */
 function trimmed<T>(unit: string, allowed: string, read: (text: string) => T | undefined): Kind<T> {
   return kind(unit, allowed, (text) => read(text.trim()));

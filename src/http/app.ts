@@ -9,19 +9,35 @@ export interface HttpViews {
    * @param localHost the address at which the one who asks reached us
    */
   nameServers?: (localHost: string) => readonly string[];
+  /** What Prometheus reads. */
+  metrics?: { contentType: string; text(): Promise<string> };
+  /** Why this process can't take work now; undefined when it can. Absent: it always can. */
+  unreadiness?: () => string | undefined;
 }
 
 export type HttpApp = Hono<{ Bindings: HttpBindings }>;
 
 /**
- * - `GET /health`: 200 while this process serves.
+ * - `GET /healthz` (also `/health` and, as Apache's exporter has it, `/-/healthy`): 200 while this process serves.
+ * - `GET /readyz`: 200 while it takes work; 503 with the reason while it doesn't.
+ * - `GET /metrics` (also `/`): metrics in the text format of Prometheus.
  * - `GET /rocketmq/nsaddr` and `/rocketmq/nsaddr-<unit>`: the name servers, separated by `;`, nothing else:
  *   clients cut the text at `;` without trimming. [RMQ DefaultTopAddressing]
  */
 export function httpApp(views: HttpViews): HttpApp {
   const app: HttpApp = new Hono();
-  app.get("/health", (context) => context.text("OK"));
-  const { nameServers } = views;
+  for (const path of ["/health", "/healthz", "/-/healthy"]) app.get(path, (context) => context.text("OK"));
+  const { nameServers, metrics, unreadiness } = views;
+  app.get("/readyz", (context) => {
+    const reason = unreadiness?.();
+    return reason === undefined ? context.text("OK") : context.text(reason, 503);
+  });
+  for (const path of metrics === undefined ? [] : ["/", "/metrics"]) {
+    app.get(
+      path,
+      async (context) => context.body(await metrics!.text(), 200, { "content-type": metrics!.contentType }),
+    );
+  }
   if (nameServers !== undefined) {
     app.get(
       "/rocketmq/:subgroup{nsaddr(-.*)?}",

@@ -15,6 +15,8 @@ export const Property = {
   DELAY: "DELAY",
   RETRY_TOPIC: "RETRY_TOPIC",
   REAL_TOPIC: "REAL_TOPIC",
+  /** Of messages that are to stay in order. */
+  SHARDING_KEY: "__SHARDINGKEY",
   REAL_QUEUE_ID: "REAL_QID",
   TRANSACTION_PREPARED: "TRAN_MSG",
   PRODUCER_GROUP: "PGROUP",

@@ -9,6 +9,18 @@ import { type Handler, type HandlerTable, LATER, type Request } from "./request.
 
 const logger = getLogger(["rmq", "remoting"]);
 
+/** What became of a request. */
+export interface Served {
+  requestCode: number;
+  responseCode: number;
+  isOneway: boolean;
+  /** It waited for an event, not for us: a long poll. */
+  wasHeld: boolean;
+  ms: number;
+}
+
+export type RequestObserver = (served: Served) => void;
+
 /**
  * Finds the handler of a request and turns its outcome into an answer: the one place where errors become
  * codes. Two ports that serve different sets of codes are two of these:
@@ -20,6 +32,7 @@ const logger = getLogger(["rmq", "remoting"]);
  */
 export class Dispatch {
   readonly #handlers = new Map<number, Handler>();
+  #observer: RequestObserver | undefined;
 
   /** @throws Error when two tables serve the same code */
   constructor(...tables: readonly HandlerTable[]) {
@@ -38,11 +51,19 @@ export class Dispatch {
 
   /** The same without these codes, which are then answered as unknown ones are. */
   without(...codes: readonly number[]): Dispatch {
-    return new Dispatch(new Map([...this.#handlers].filter(([code]) => !codes.includes(code))));
+    const dispatch = new Dispatch(new Map([...this.#handlers].filter(([code]) => !codes.includes(code))));
+    dispatch.#observer = this.#observer;
+    return dispatch;
+  }
+
+  /** Tells `observer` of each request that is answered from now on. */
+  observe(observer: RequestObserver): void {
+    this.#observer = observer;
   }
 
   /** Serves `request`; never throws. Handlers that don't wait have answered when this returns. */
   handle(request: Request): void {
+    if (this.#observer !== undefined) request.observe(this.#observer);
     const handler = this.#handlers.get(request.command.code);
     if (handler === undefined) {
       request.respond(notSupported(request.command.code));

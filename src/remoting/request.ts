@@ -2,6 +2,7 @@
 import type { Fields } from "../protocol/header.ts";
 import { type Command, FLAG_ONEWAY, type Response } from "./command.ts";
 import type { Connection } from "./connection.ts";
+import type { RequestObserver } from "./dispatch.ts";
 
 /** Returned by a handler that answers by `request.respond` later. */
 export const LATER: unique symbol = Symbol("answered later");
@@ -19,6 +20,8 @@ export type HandlerTable = ReadonlyMap<number, Handler>;
 export class Request {
   #answered = false;
   #onAnswered: ((request: Request) => void) | undefined;
+  #observer: RequestObserver | undefined;
+  #startMs = 0;
 
   /** `onAnswered` is called once, when this is answered or released. */
   constructor(
@@ -53,8 +56,25 @@ export class Request {
   respond(response: Response): void {
     if (this.#answered) return;
     this.#answered = true;
+    if (this.#observer !== undefined) this.#tell(this.#observer, response);
     this.release();
     if (!this.isOneway) this.connection.respond(this.command, response);
+  }
+
+  /** Has `observer` told when this is answered. */
+  observe(observer: RequestObserver): void {
+    this.#observer = observer;
+    this.#startMs = performance.now();
+  }
+
+  #tell(observer: RequestObserver, { code: responseCode }: Response): void {
+    observer({
+      requestCode: this.code,
+      responseCode,
+      isOneway: this.isOneway,
+      wasHeld: this.#onAnswered === undefined,
+      ms: performance.now() - this.#startMs,
+    });
   }
 
   /**

@@ -28,6 +28,7 @@ import type { Outcome } from "../durability.ts";
 import { asRemotingError, sendAnswer } from "../put_outcome.ts";
 import { recallHandleOf } from "../timers/recall_handle.ts";
 import { TIMER_TOPIC } from "../timers/timer_request.ts";
+import type { MessageKind } from "../statistics.ts";
 import { SendTarget, type TargetSettings, type TargetTopics } from "../send_target.ts";
 import { isHalf, toHalf } from "../transactions/half.ts";
 import { dlqTopicOf, isRetryTopic, requireTopicName, RETRY_PREFIX } from "../topic_name.ts";
@@ -65,7 +66,7 @@ export interface SendSettings extends TargetSettings {
 }
 
 export interface SendStatistics {
-  onStored(topic: string, messageCount: number, byteCount: number): void;
+  onStored(topic: string, messageCount: number, byteCount: number, kind?: MessageKind): void;
   onRefused(): void;
   onDeadLetter(topic: string, group: string): void;
 }
@@ -130,6 +131,7 @@ class Sender {
       isTransactional ? draft.topic : send.topic,
       1,
       endOffset - physicalOffset,
+      isTransactional ? "transaction" : kindOf(draft.propertyMap),
     );
     const fields = this.#commonFields();
     fields.msgId = offsetMessageId(this.#options.storeHost, physicalOffset);
@@ -322,4 +324,9 @@ function mayWait(properties: ReadonlyMap<string, string>): boolean {
 function requireBody(request: Request): Uint8Array {
   if (request.body !== null) return request.body;
   throw new RemotingError(ResponseCode.SYSTEM_ERROR, "the message has no body");
+}
+
+function kindOf(properties: ReadonlyMap<string, string>): MessageKind {
+  if (properties.has(Property.SHARDING_KEY)) return "fifo";
+  return properties.has(Property.REAL_TOPIC) ? "delay" : "normal";
 }
