@@ -144,7 +144,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const resets = openOffsetResets(files, clock, settings.storeDirectory);
   undo.push(() => resets.flush());
   const offsets = ConsumerOffsets.open({
-    ...{ files, clock, directory, flushIntervalMs, isCopy: isSlave },
+    ...{ files, clock, directory, flushIntervalMs, isCopy: isSlave, lightQueues: settings.lightQueues },
     onReset: (...moved) => resets.note(...moved),
   });
   undo.push(() => offsets.close());

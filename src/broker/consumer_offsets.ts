@@ -15,6 +15,7 @@ import { MalformedError } from "../protocol/header.ts";
 import type { Json } from "../protocol/java_json.ts";
 import type { Files } from "../store/files.ts";
 import { JsonFile } from "./json_file.ts";
+import { isLightName } from "./topic_name.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -25,6 +26,8 @@ export interface ConsumerOffsetsOptions {
   readonly clock: Clock;
   /** How often what was committed is written. */
   readonly flushIntervalMs: number;
+  /** The table is `lmqConsumerOffset.json` then, and has a part for light groups. */
+  readonly lightQueues?: boolean;
   /** Of a slave: commits are remembered until its master has them, and don't make another version. */
   readonly isCopy?: boolean;
   /** Called when an administrator moves a group, with the version of the table that knows of it. */
@@ -39,6 +42,8 @@ export interface CommittedOffset {
   readonly offset: number;
 }
 
+const FILE = "consumerOffset.json";
+const LIGHT_FILE = "lmqConsumerOffset.json";
 /** Between the parts of a key; names of topics can't contain it. */
 const SEPARATOR = "@";
 /** Commits after which slaves are told that the table has changed. [RMQ consumerOffsetUpdateVersionStep] */
@@ -51,6 +56,9 @@ export const NO_OFFSET = -1;
 
 export class ConsumerOffsets {
   readonly #file: JsonFile;
+  /** Read where there is no other yet. */
+  readonly #fileBefore: JsonFile | undefined;
+  readonly #hasLightQueues: boolean;
   readonly #clock: Clock;
   #committed = new OffsetTable();
   readonly #pulled = new OffsetTable();
@@ -65,7 +73,11 @@ export class ConsumerOffsets {
   #writing: Promise<void> | undefined;
 
   private constructor(options: ConsumerOffsetsOptions) {
-    this.#file = new JsonFile(options.files, options.clock, join(options.directory, "consumerOffset.json"));
+    const fileOf = (name: string) =>
+      new JsonFile(options.files, options.clock, join(options.directory, name));
+    this.#hasLightQueues = options.lightQueues ?? false;
+    this.#file = fileOf(this.#hasLightQueues ? LIGHT_FILE : FILE);
+    this.#fileBefore = this.#hasLightQueues ? fileOf(FILE) : undefined;
     this.#clock = options.clock;
     this.#dataVersion = DataVersion.initial(options.clock.nowMs());
     this.#own = options.isCopy ? new OffsetTable() : undefined;
@@ -267,7 +279,9 @@ export class ConsumerOffsets {
     for (const [group, topic, queues] of this.#committed.entries()) {
       offsetTable.set(topic + SEPARATOR + group, queues);
     }
-    return { dataVersion: this.#dataVersion.toJson(), offsetTable };
+    const dataVersion = this.#dataVersion.toJson();
+    if (!this.#hasLightQueues) return { dataVersion, offsetTable };
+    return { dataVersion, lmqOffsetTable: Object.fromEntries(this.#lightEntries()), offsetTable };
   }
 
   /** Writes what was committed before the call, if anything. @throws the error of the disk */
@@ -305,13 +319,23 @@ export class ConsumerOffsets {
   }
 
   #load(): void {
-    this.#file.load((object) => {
+    const decode = (object: JsonObject) => {
       const parsed = parseOffsets(object);
       this.#dataVersion = DataVersion.fromJson(object.dataVersion);
       for (const [group, topic, queueId, offset] of parsed) {
         this.#committed.set(group, topic, queueId, offset);
       }
-    });
+      return true;
+    };
+    if (this.#file.load(decode) === undefined) this.#fileBefore?.load(decode);
+  }
+
+  /** `topic@group` to offset: light groups stand in both parts, for brokers that read only one of them. */
+  *#lightEntries(): Iterable<[string, number]> {
+    for (const [group, topic, queues] of this.#committed.entries()) {
+      const offset = queues.get(0);
+      if (isLightName(group) && offset !== undefined) yield [topic + SEPARATOR + group, offset];
+    }
   }
 
   /** The text of the file. Offsets change while it is made; each one is as it was at some time of that. */
@@ -319,6 +343,9 @@ export class ConsumerOffsets {
     const { counter, stateVersion, timestamp } = this.#dataVersion.toJson();
     let text =
       `{\n\t"dataVersion":{"counter":${counter},"stateVersion":${stateVersion},"timestamp":${timestamp}},\n` +
+      (this.#hasLightQueues
+        ? `\t"lmqOffsetTable":${JSON.stringify(Object.fromEntries(this.#lightEntries()))},\n`
+        : "") +
       `\t"offsetTable":{`;
     let lineCount = 0;
     for (const [group, topic, queues] of this.#committed.entries()) {
@@ -427,10 +454,7 @@ export function parseOffsets(
   const parsed: [string, string, number, number][] = [];
   const table = storedTable(object, "offsetTable");
   for (const key of Object.keys(table)) {
-    const at = key.indexOf(SEPARATOR);
-    if (at <= 0) throw new MalformedError(`the key ${key.slice(0, 128)} is not of the form topic@group`);
-    const topic = key.slice(0, at);
-    const group = key.slice(at + 1);
+    const { topic, group } = partsOf(key);
     for (const [queueId, offset] of Object.entries(resolve(table, key))) {
       if (!/^-?[0-9]+$/.test(queueId)) {
         throw new MalformedError(`${queueId.slice(0, 32)} in ${key} is no queue`);
@@ -438,7 +462,18 @@ export function parseOffsets(
       parsed.push([group, topic, Number(queueId), offsetOf(offset, key)]);
     }
   }
+  // Brokers that know light groups keep theirs here only; what is above may be older.
+  for (const [key, offset] of Object.entries(members(object.lmqOffsetTable ?? {}, "lmqOffsetTable"))) {
+    const { topic, group } = partsOf(key);
+    parsed.push([group, topic, 0, offsetOf(offset, key)]);
+  }
   return parsed;
+}
+
+function partsOf(key: string): { topic: string; group: string } {
+  const at = key.indexOf(SEPARATOR);
+  if (at <= 0) throw new MalformedError(`the key ${key.slice(0, 128)} is not of the form topic@group`);
+  return { topic: key.slice(0, at), group: key.slice(at + 1) };
 }
 
 /**

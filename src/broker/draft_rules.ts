@@ -13,20 +13,24 @@ import { isHalf } from "./transactions/half.ts";
 /**
  * A consumer that sends back a message of a transaction keeps its TRAN_MSG: with a delay and a count of tries
  * it is a retry, not a half message. [RMQ SendMessageProcessor.sendMessage]
+ * @param multiDispatch whether messages may name further queues
  * @throws RemotingError MESSAGE_ILLEGAL
  */
 export function requireBuiltKind(
   sysFlag: number,
   reconsumeTimes: number,
   properties: ReadonlyMap<string, string>,
+  multiDispatch = false,
 ): void {
   const delayLevel = delayLevelOf(properties);
   const isRetry = reconsumeTimes > 0 && delayLevel > 0;
   if ((sysFlag & TRANSACTION_MASK) !== 0 && !isRetry && !isHalf(reconsumeTimes, properties)) {
     throw illegal("its sysFlag tells of a transaction, but it has no property TRAN_MSG");
   }
-  if (properties.has(Property.INNER_MULTI_DISPATCH)) {
-    throw illegal("INNER_MULTI_DISPATCH (dispatch to several queues) is not built yet");
+  if (!multiDispatch && properties.has(Property.INNER_MULTI_DISPATCH)) {
+    throw illegal(
+      "INNER_MULTI_DISPATCH: the broker puts no message into several queues (enableMultiDispatch, enableLmq)",
+    );
   }
   if (properties.has(Property.INNER_NUM) || (sysFlag & (SysFlag.INNER_BATCH | SysFlag.NEED_UNWRAP)) !== 0) {
     throw illegal("inner batches are not built yet");
@@ -40,6 +44,9 @@ export function requirePlain(properties: ReadonlyMap<string, string>): void {
   const timer = TIMER_REQUESTS.find((name) => properties.has(name));
   if (timer !== undefined) throw illegal(`a batch can't be delayed (${timer})`);
   if (isHalf(0, properties)) throw illegal("a batch can't be part of a transaction");
+  if (properties.has(Property.INNER_MULTI_DISPATCH)) {
+    throw illegal("messages of a batch can't be in several queues (INNER_MULTI_DISPATCH)");
+  }
 }
 
 export function illegal(remark: string): RemotingError {

@@ -22,7 +22,7 @@ import {
 import type { Files } from "../store/files.ts";
 import { alterAttributes, GROUP_ATTRIBUTES } from "./attributes.ts";
 import { JsonFile } from "./json_file.ts";
-import { groupNameProblem, SYSTEM_GROUP_PREFIX } from "./topic_name.ts";
+import { groupNameProblem, isLightName, SYSTEM_GROUP_PREFIX } from "./topic_name.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -32,6 +32,8 @@ export interface GroupsOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly settings: () => GroupsSettings;
+  /** Whether names that begin with `%LMQ%` stand for groups that need no configuration. */
+  readonly lightQueues?: boolean;
   /** Beyond so many groups none is made by itself any more, for clients choose the names. */
   readonly maxAutoCreated?: number;
 }
@@ -100,16 +102,21 @@ export class Groups {
 
   /** The group, if there is one. */
   get(group: string): GroupConfig | undefined {
-    return this.#groups.get(group);
+    return this.#groups.get(group) ?? this.#light(group);
   }
 
   has(group: string): boolean {
-    return this.#groups.has(group);
+    return this.get(group) !== undefined;
+  }
+
+  /** Light groups have no entries in the table. [RMQ LmqSubscriptionGroupManager] */
+  #light(group: string): GroupConfig | undefined {
+    return this.#options.lightQueues && isLightName(group) ? groupConfig(group) : undefined;
   }
 
   /** The group, made now if it may be: what requests of consumers look up. */
   find(group: string): GroupConfig | undefined {
-    return this.#groups.get(group) ?? this.#autoCreate(group);
+    return this.get(group) ?? this.#autoCreate(group);
   }
 
   /**

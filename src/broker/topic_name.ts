@@ -120,3 +120,8 @@ function tooLong(kind: string, name: string, max: number): string {
 function shown(name: string): string {
   return name.slice(0, 512);
 }
+
+/** Whether a topic or a group is a light one (`enableLmq`): it needs no configuration. [RMQ MixAll.isLmq] */
+export function isLightName(name: string): boolean {
+  return name.startsWith("%LMQ%") && name.length > "%LMQ%".length;
+}

@@ -23,7 +23,7 @@ import type { Files } from "../store/files.ts";
 import { alterAttributes, TOPIC_ATTRIBUTES } from "./attributes.ts";
 import { JsonFile } from "./json_file.ts";
 import { type SystemTopicOptions, systemTopics } from "./system_topics.ts";
-import { SYSTEM_TOPIC_PREFIX, SYSTEM_TOPICS, SystemTopic } from "./topic_name.ts";
+import { isLightName, SYSTEM_TOPIC_PREFIX, SYSTEM_TOPICS, SystemTopic } from "./topic_name.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -33,6 +33,8 @@ export interface TopicsOptions extends SystemTopicOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly settings: () => TopicsSettings;
+  /** Whether names that begin with `%LMQ%` stand for queues without a topic. */
+  readonly lightQueues?: boolean;
   /** Beyond so many topics none is made by itself any more, for clients choose the names. */
   readonly maxAutoCreated?: number;
 }
@@ -64,6 +66,7 @@ export class Topics {
   readonly #maxAutoCreated: number;
   readonly #systemNames: Set<string>;
   readonly #settings: () => TopicsSettings;
+  readonly #hasLightQueues: boolean;
   readonly #table = new Map<string, TopicConfig>();
   readonly #listeners: TopicsListener[] = [];
   #dataVersion: DataVersion;
@@ -73,6 +76,7 @@ export class Topics {
     this.#clock = options.clock;
     this.#maxAutoCreated = options.maxAutoCreated ?? MAX_AUTO_CREATED;
     this.#settings = options.settings;
+    this.#hasLightQueues = options.lightQueues ?? false;
     this.#dataVersion = DataVersion.initial(options.clock.nowMs());
     const fromStart = systemTopics(options);
     for (const config of fromStart) this.#table.set(config.topicName, config);
@@ -104,11 +108,17 @@ export class Topics {
   }
 
   get(topic: string): TopicConfig | undefined {
-    return this.#table.get(topic);
+    return this.#table.get(topic) ?? this.#lightQueue(topic);
   }
 
   has(topic: string): boolean {
-    return this.#table.has(topic);
+    return this.get(topic) !== undefined;
+  }
+
+  /** Light queues have no entries in the table; each stands for a topic of its own. [RMQ LmqTopicConfigManager] */
+  #lightQueue(topic: string): TopicConfig | undefined {
+    if (!this.#hasLightQueues || !isLightName(topic)) return undefined;
+    return topicConfig(topic, { readQueueNums: 1, writeQueueNums: 1, perm: Perm.READ | Perm.WRITE });
   }
 
   isOrderTopic(topic: string): boolean {

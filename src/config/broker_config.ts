@@ -261,6 +261,9 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     commitLogFileBytes: values.mappedFileSizeCommitLog,
     consumeQueueFileBytes: Math.ceil(values.mappedFileSizeConsumeQueue / QUEUE_ENTRY_BYTES) *
       QUEUE_ENTRY_BYTES,
+    multiDispatch: values.enableMultiDispatch && values.enableLmq,
+    lightQueues: values.enableLmq,
+    maxLightQueueCount: values.maxLmqConsumeQueueNum,
     consumeQueueExtension: values.enableConsumeQueueExt,
     consumeQueueExtensionFileBytes: values.mappedFileSizeConsumeQueueExt,
     checkCrcOnRecover: values.checkCRCOnRecover,

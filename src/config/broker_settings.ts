@@ -209,6 +209,12 @@ export interface StoreSettings {
   readonly commitLogFileBytes: number;
   /** `mappedFileSizeConsumeQueue`, rounded up to whole entries of 20 bytes. */
   readonly consumeQueueFileBytes: number;
+  /** `enableMultiDispatch` and `enableLmq`: messages are put into the light queues that they name. */
+  readonly multiDispatch: boolean;
+  /** `enableLmq`: light queues and groups need no configuration. */
+  readonly lightQueues: boolean;
+  /** `maxLmqConsumeQueueNum` */
+  readonly maxLightQueueCount: number;
   /** `enableConsumeQueueExt`: new queue entries are extended by what filters need. */
   readonly consumeQueueExtension: boolean;
   /** `mappedFileSizeConsumeQueueExt` */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { getLogger } from "@logtape/logtape";
 import type { ConsumeQueue } from "./consume_queue.ts";
+import type { FurtherEntry } from "./light_queues.ts";
 import { enqueue, type QueuedRecord } from "./enqueue.ts";
 
 const logger = getLogger(["rmq", "store"]);
@@ -13,6 +14,8 @@ export interface DispatchEntry extends QueuedRecord {
   uniqueKey: string | undefined;
   keys: string | undefined;
   properties: ReadonlyMap<string, string>;
+  /** Entries in light queues. */
+  further?: readonly FurtherEntry[];
 }
 
 /** Called when a message may be read; in the order of the log. */
@@ -141,6 +144,7 @@ export class Dispatcher {
       const entry = this.#entries[last];
       if (entry.physicalOffset < physicalOffset) break;
       if (entry.queue !== undefined) entry.queue.nextOffset = entry.queueOffset;
+      for (const { queue, queueOffset } of entry.further ?? []) queue.nextOffset = queueOffset;
       this.#entries.length = last;
     }
   }
@@ -155,9 +159,23 @@ export class Dispatcher {
     }
     this.#index?.put(topic, entry.uniqueKey, entry.keys, entry.physicalOffset, storeTimestampMs);
     this.#dispatchedTimestampMs = storeTimestampMs;
-    if (!isShown) return;
-    for (const listener of this.#listeners) {
-      listener(topic, queue!.queueId, queueOffset, tagsCode, storeTimestampMs, entry.properties);
+    if (isShown) {
+      for (const listener of this.#listeners) {
+        listener(topic, queue!.queueId, queueOffset, tagsCode, storeTimestampMs, entry.properties);
+      }
+    }
+    if (entry.further !== undefined) this.#dispatchFurther(entry, entry.further);
+  }
+
+  #dispatchFurther(entry: DispatchEntry, further: readonly FurtherEntry[]): void {
+    for (const { queue, queueOffset } of further) {
+      const isShown = enqueue(queue, { ...entry, queueOffset });
+      this.#dirty.add(queue);
+      if (!isShown) continue;
+      for (const listener of this.#listeners) {
+        const { tagsCode, storeTimestampMs, properties } = entry;
+        listener(queue.topic, queue.queueId, queueOffset, tagsCode, storeTimestampMs, properties);
+      }
     }
   }
 }

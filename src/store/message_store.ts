@@ -23,6 +23,7 @@ import { DerivedFlusher, eachSliced } from "./derived_flusher.ts";
 import { type DiskCheck, type DiskLimits, DiskSpace } from "./disk_space.ts";
 import { type ArrivalListener, type BitMapOf, Dispatcher } from "./dispatcher.ts";
 import type { Files } from "./files.ts";
+import { type FurtherEntry, LightQueues } from "./light_queues.ts";
 import { type FlushOptions, LogFlusher } from "./log_flusher.ts";
 import { MessageIndex } from "./message_index.ts";
 import { OpenFiles } from "./open_files.ts";
@@ -69,6 +70,9 @@ export interface StoreOptions extends FlushOptions, CleanOptions, DiskLimits, Re
   commitLogDirectory: string;
   commitLogFileBytes: number;
   consumeQueueFileBytes: number;
+  /** Messages are put into the light queues that they name. */
+  multiDispatch: boolean;
+  maxLightQueueCount: number;
   /** New entries of queues are extended by what filters need. */
   consumeQueueExtension: boolean;
   consumeQueueExtensionFileBytes: number;
@@ -106,6 +110,7 @@ export class MessageStore {
   #index: MessageIndex | undefined;
   #checkpoint: Checkpoint;
   #dispatcher: Dispatcher;
+  #lightQueues: LightQueues | undefined;
   #flusher: LogFlusher;
   #reader: QueueReader;
   #replica: ReplicaAppender;
@@ -207,6 +212,7 @@ export class MessageStore {
         checkBodyCrc: options.checkCrcOnRecover,
         requireRecordCrc: options.requireRecordCrc,
         delayLevelsMs: options.delayLevelsMs,
+        multiDispatch: options.multiDispatch,
         doubtfulFrom: directory.doubtfulFrom,
         onDoubt: (fromOffset) => directory.markDoubtful(fromOffset),
       });
@@ -234,7 +240,11 @@ export class MessageStore {
       queues: this.#queues,
       dispatcher: this.#dispatcher,
       delayLevelsMs: options.delayLevelsMs,
+      multiDispatch: options.multiDispatch,
     });
+    if (options.multiDispatch) {
+      this.#lightQueues = new LightQueues(this.#queues, options.maxLightQueueCount);
+    }
     this.#cleaner = new Cleaner(this.#log, options.clock, options);
     this.#disk = new DiskSpace(files, options);
     this.#flusher = new LogFlusher(
@@ -335,8 +345,19 @@ export class MessageStore {
   append(given: MessageDraft): Appended {
     this.#checkAppend();
     const draft = this.#options.appendRecordCrc ? withoutCrc(given) : given;
+    if (this.#lightQueues !== undefined && draft.propertyMap.has(Property.INNER_MULTI_DISPATCH)) {
+      return this.#appendSpread(this.#lightQueues, draft);
+    }
     const lengths = this.#measure(draft);
     return this.#appendMeasured(draft, lengths);
+  }
+
+  #appendSpread(lightQueues: LightQueues, given: MessageDraft): Appended {
+    this.#measure(given);
+    const { draft, further } = lightQueues.spread(given);
+    const appended = this.#appendMeasured(draft, this.#measure(draft), further);
+    for (const { queue, queueOffset } of further) queue.nextOffset = queueOffset + 1;
+    return appended;
   }
 
   /** Appends messages of one queue with consecutive offsets: all, or none where this throws. */
@@ -654,7 +675,11 @@ export class MessageStore {
     return lengths;
   }
 
-  #appendMeasured(draft: MessageDraft, lengths: RecordLengths): Appended {
+  #appendMeasured(
+    draft: MessageDraft,
+    lengths: RecordLengths,
+    further?: readonly FurtherEntry[],
+  ): Appended {
     const queue = this.#queueFor(draft);
     const nowMs = this.#clock.nowMs();
     const storeTimestampMs = nowMs > this.#lastStoreTimestampMs ? nowMs : this.#lastStoreTimestampMs;
@@ -680,6 +705,7 @@ export class MessageStore {
       uniqueKey: properties.get(Property.UNIQ_KEY),
       keys: properties.get(Property.KEYS),
       properties,
+      further,
     });
     this.#scheduleTurn();
     return { physicalOffset, queueOffset, endOffset: physicalOffset + lengths.totalBytes, storeTimestampMs };

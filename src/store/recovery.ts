@@ -26,6 +26,7 @@ import { type CleanStop, confirmCleanStop } from "./clean_stop.ts";
 import type { ConsumeQueue, EntryCheck } from "./consume_queue.ts";
 import type { KeyIndex } from "./dispatcher.ts";
 import { enqueue, type QueuedRecord } from "./enqueue.ts";
+import { furtherQueues, isLightQueue, type QueueTarget } from "./light_queues.ts";
 import { recordAt, type ScanEnd, scanLog, wholeRecordBehind } from "./log_scan.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
@@ -53,6 +54,8 @@ export interface RecoveryOptions {
   /** Whether a record without a checksum over all of it is none. */
   requireRecordCrc: boolean;
   delayLevelsMs: readonly number[];
+  /** Whether messages are in the light queues that they name. */
+  multiDispatch: boolean;
   /** What the last process says of a clean stop. */
   cleanStop: CleanStop | undefined;
   /** What it says of the places up to which everything was durable. */
@@ -157,9 +160,10 @@ function redispatch(
   const transaction = frame.sysFlag & TRANSACTION_MASK;
   if (transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
-    const queue = queueOf(options.queues, topic, frame);
-    if (queue !== undefined && !incomplete.has(queue)) {
-      enqueue(queue, queuedRecord(frame, tagsCode), incomplete);
+    for (const target of targetsOf(options, topic, frame, properties)) {
+      const queue = queueOf(options.queues, target, physicalOffset);
+      if (queue === undefined || incomplete.has(queue)) continue;
+      enqueue(queue, queuedRecord(frame, target, tagsCode), incomplete);
     }
   }
   if (transaction !== SysFlag.TRANSACTION_ROLLBACK) {
@@ -168,8 +172,19 @@ function redispatch(
   }
 }
 
-function queuedRecord(frame: RecordFrame, tagsCode: number): QueuedRecord {
-  const { queueOffset, physicalOffset, totalBytes: bytes, storeTimestampMs } = frame;
+/** The queues that a record belongs to: its own one first. */
+function targetsOf(
+  { multiDispatch }: RecoveryOptions,
+  topic: string,
+  { queueId, queueOffset }: RecordFrame,
+  properties: ReadonlyMap<string, string>,
+): QueueTarget[] {
+  const own = { topic, queueId, queueOffset };
+  return multiDispatch ? [own, ...furtherQueues(topic, properties, queueId)] : [own];
+}
+
+function queuedRecord(frame: RecordFrame, { queueOffset }: QueueTarget, tagsCode: number): QueuedRecord {
+  const { physicalOffset, totalBytes: bytes, storeTimestampMs } = frame;
   return { queueOffset, physicalOffset, bytes, tagsCode, storeTimestampMs };
 }
 
@@ -177,13 +192,17 @@ function topicOf({ topicAt, topicBytes }: RecordFrame, bytes: Buffer): string {
   return bytes.toString("utf8", topicAt, topicAt + topicBytes);
 }
 
-function queueOf(queues: QueueTable, topic: string, frame: RecordFrame): ConsumeQueue | undefined {
+function queueOf(
+  queues: QueueTable,
+  { topic, queueId }: QueueTarget,
+  physicalOffset: number,
+): ConsumeQueue | undefined {
   try {
-    return queues.getOrCreate(topic, frame.queueId);
+    return queues.getOrCreate(topic, queueId);
   } catch (error) {
     if (!(error instanceof MessageIllegalError)) throw error;
     logger.error("the message at offset {offset} is left out of its queue: {reason}", {
-      offset: frame.physicalOffset,
+      offset: physicalOffset,
       reason: error.message,
     });
     return undefined;
@@ -205,16 +224,19 @@ function rebuild(options: RecoveryOptions, incomplete: Set<ConsumeQueue>, endOff
   for (let startOffset: number | undefined = log.minOffset; startOffset !== undefined;) {
     const end = scanLog(log, { startOffset, checkBodyCrc, onProgress }, (frame, bytes) => {
       const topic = topicOf(frame, bytes);
-      const queue = queues.get(topic, frame.queueId);
       const transaction = frame.sysFlag & TRANSACTION_MASK;
-      if (queue === undefined || !incomplete.has(queue) || frame.physicalOffset >= endOffset) return;
+      if (frame.physicalOffset >= endOffset) return;
       if (transaction === SysFlag.TRANSACTION_PREPARED || transaction === SysFlag.TRANSACTION_ROLLBACK) {
         return;
       }
       const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
-      const { storeTimestampMs } = frame;
-      const tagsCode = queueTagsCode(topic, parseProperties(text), storeTimestampMs, delayLevelsMs);
-      enqueue(queue, queuedRecord(frame, tagsCode));
+      const properties = parseProperties(text);
+      for (const target of targetsOf(options, topic, frame, properties)) {
+        const queue = queues.get(target.topic, target.queueId);
+        if (queue === undefined || !incomplete.has(queue)) continue;
+        const tagsCode = queueTagsCode(topic, properties, frame.storeTimestampMs, delayLevelsMs);
+        enqueue(queue, queuedRecord(frame, target, tagsCode));
+      }
     });
     startOffset = end.endOffset < endOffset
       ? wholeRecordBehind(log, end.endOffset)?.physicalOffset
@@ -266,7 +288,8 @@ function entryCheck(log: SegmentFiles, queue: ConsumeQueue): EntryCheck {
   return ({ physicalOffset, size }) => {
     if (physicalOffset < log.minOffset) return undefined;
     const bytes = head.subarray(0, log.read(head, physicalOffset));
-    return believedLength(bytes, physicalOffset) === size && bytes.readInt32BE(12) === queue.queueId;
+    if (believedLength(bytes, physicalOffset) !== size) return false;
+    return isLightQueue(queue.topic) || bytes.readInt32BE(12) === queue.queueId;
   };
 }
 

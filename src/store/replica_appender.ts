@@ -16,6 +16,7 @@ import { MAX_QUEUE_OFFSET } from "./enqueue.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
+import { type FurtherEntry, furtherQueues } from "./light_queues.ts";
 import { MessageIllegalError, ReplicaError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
@@ -31,6 +32,8 @@ export interface ReplicaAppenderOptions {
   queues: QueueTable;
   dispatcher: Dispatcher;
   delayLevelsMs: readonly number[];
+  /** Whether messages are in the light queues that they name. */
+  multiDispatch: boolean;
 }
 
 export class ReplicaAppender {
@@ -194,7 +197,10 @@ export class ReplicaAppender {
     this.#storeTimestampMs = storeTimestampMs;
     this.#options.dispatcher.add({
       topic,
-      queue: isQueued ? this.#queueOf(topic, frame) : undefined,
+      queue: isQueued ? this.#queueOf(topic, frame.queueId, physicalOffset) : undefined,
+      further: isQueued && this.#options.multiDispatch
+        ? this.#furtherOf(topic, frame, properties)
+        : undefined,
       queueOffset,
       physicalOffset,
       bytes: frame.totalBytes,
@@ -218,7 +224,20 @@ export class ReplicaAppender {
     return this.#topic;
   }
 
-  #queueOf(topic: string, { queueId, physicalOffset }: RecordFrame): ConsumeQueue | undefined {
+  #furtherOf(
+    topic: string,
+    { queueId, physicalOffset }: RecordFrame,
+    properties: ReadonlyMap<string, string>,
+  ): FurtherEntry[] | undefined {
+    const targets = furtherQueues(topic, properties, queueId);
+    if (targets.length === 0) return undefined;
+    return targets.flatMap((target) => {
+      const queue = this.#queueOf(target.topic, target.queueId, physicalOffset);
+      return queue === undefined ? [] : [{ queue, queueOffset: target.queueOffset }];
+    });
+  }
+
+  #queueOf(topic: string, queueId: number, physicalOffset: number): ConsumeQueue | undefined {
     try {
       return this.#options.queues.getOrCreate(topic, queueId);
     } catch (error) {

@@ -31,7 +31,10 @@ const LEFT_ALONE: Content = [
   ],
   ["compaction", "compaction topics are served from the CommitLog, uncompacted"],
   ["config/tieredStoreMetadata.json", "messages that only the tiered store has are not found"],
-  ["config/lmqConsumerOffset.json", "consumer offsets of light queues (enableLmq) are not used"],
+  [
+    "config/lmqConsumerOffset.json",
+    "consumer offsets are read from this file if enableLmq is set, and otherwise from consumerOffset.json",
+  ],
   ["epochFileCheckpoint", "the broker was under a controller, which is not asked any more who is the master"],
 ];
 

@@ -164,9 +164,11 @@ export class BrokerParts {
     const now = () => this.settings;
     const common = { files, clock, directory, settings: now };
     const topics = this.topics = Topics.open({ ...settings, ...common });
-    const groups = this.groups = Groups.open(common);
+    const groups = this.groups = Groups.open({ ...common, lightQueues: settings.lightQueues });
     const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
-    const offsets = this.offsets = ConsumerOffsets.open({ files, clock, directory, flushIntervalMs });
+    const offsets = this.offsets = ConsumerOffsets.open({
+      ...{ files, clock, directory, flushIntervalMs, lightQueues: settings.lightQueues },
+    });
     const clients = this.clients = new Clients({ clock, settings: now });
     const filters = this.filters = ConsumerFilters.open({
       ...{ ...settings, ...common },

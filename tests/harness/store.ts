@@ -21,6 +21,8 @@ export function storeOptions(directory: string, given: Partial<StoreOptions> = {
     commitLogDirectory: join(directory, "commitlog"),
     commitLogFileBytes: 16 * 1024,
     consumeQueueFileBytes: 20 * 50,
+    multiDispatch: false,
+    maxLightQueueCount: 100,
     consumeQueueExtension: false,
     consumeQueueExtensionFileBytes: 2048,
     maxOpenFiles: 64,

@@ -63,6 +63,8 @@ export interface SendSettings extends TargetSettings {
   readonly regionId: string;
   readonly traceOn: boolean;
   readonly rejectTransactions: boolean;
+  /** Messages may be in the light queues that they name. */
+  readonly multiDispatch: boolean;
 }
 
 export interface SendStatistics {
@@ -120,7 +122,8 @@ class Sender {
     const body = requireBody(request);
     const propertyMap = parseProperties(send.properties);
     const { queueId, isNewTopic } = this.#target.of(send);
-    requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap);
+    const { multiDispatch } = this.#options.settings();
+    requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap, multiDispatch);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
     if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
     const isTransactional = isHalf(send.reconsumeTimes, propertyMap);

@@ -137,19 +137,13 @@ export const queueKeys = {
     false,
     "Log entries that recovery builds again.",
   ),
-  enableLmq: fixed(
+  enableLmq: acts(flag(), false, "Light message queues (%LMQ%…): a message may be in many queues."),
+  enableMultiDispatch: acts(
     flag(),
     false,
-    "Light message queues: a message may be in many queues.",
-    "light message queues are not built yet",
+    "Put messages into the light queues that they name; needs enableLmq.",
   ),
-  enableMultiDispatch: fixed(
-    flag(),
-    false,
-    "Put messages into the light queues that they name.",
-    "light message queues are not built yet",
-  ),
-  maxLmqConsumeQueueNum: notYet(count(), 20000, "Light message queues at most."),
+  maxLmqConsumeQueueNum: acts(count(1), 20000, "Light message queues at most."),
   enableCompaction: notYet(flag(), true, "Serve topics that keep only the newest message of a key."),
   compactionMappedFileSize: notYet(bytes(), 104857600, "Size of one log file of such a topic."),
   compactionCqMappedFileSize: notYet(bytes(), 10485760, "Size of one queue file of such a topic."),

@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Property } from "../../protocol/properties.ts";
 import { FIXED_BYTES } from "../../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
-
-/** One queue that a message is in. */
-export interface QueueTarget {
-  readonly topic: string;
-  readonly queueId: number;
-  readonly queueOffset: number;
-}
-
-/** Light queues (`enableLmq`): each has one queue, of number 0, and shares the records of other topics. */
-const LIGHT_PREFIX = "%LMQ%";
 
 /** Whether a record of the log is in its queue: the halves of transactions written by old brokers are not. */
 export function isQueued(sysFlag: number): boolean {
@@ -24,20 +13,6 @@ export function isIndexed(sysFlag: number): boolean {
   return (sysFlag & TRANSACTION_MASK) !== SysFlag.TRANSACTION_ROLLBACK;
 }
 
-/** Queues beside its own that a message is in, too. [RMQ LmqDispatch, MultiDispatchUtils] */
-export function furtherQueues(properties: ReadonlyMap<string, string>, queueId: number): QueueTarget[] {
-  const names = properties.get(Property.INNER_MULTI_DISPATCH)?.split(",");
-  const offsets = properties.get("INNER_MULTI_QUEUE_OFFSET")?.split(",");
-  if (names === undefined || offsets === undefined || names.length !== offsets.length) return [];
-  return names.map((topic, index) => ({
-    topic,
-    queueId: topic.startsWith(LIGHT_PREFIX) ? 0 : queueId,
-    queueOffset: Number(offsets[index]),
-  })).filter(({ topic, queueOffset }) =>
-    Number.isSafeInteger(queueOffset) && queueOffset >= 0 && isDirectory(topic)
-  );
-}
-
 /** Without loss, a queue's numbers follow one by one; so many more are taken for loss without a trace in the log. */
 const UNEXPLAINED_GAP = 1000;
 
@@ -48,11 +23,6 @@ const UNEXPLAINED_GAP = 1000;
 export function canFollow(expected: number, queueOffset: number, logBytes: number): boolean {
   const gap = queueOffset - expected;
   return gap >= 0 && gap <= UNEXPLAINED_GAP + logBytes / FIXED_BYTES;
-}
-
-/** Whether a topic's name can be one of a directory. */
-export function isDirectory(topic: string): boolean {
-  return topic !== "" && topic !== "." && topic !== ".." && !/[/\\\0]/.test(topic);
 }
 
 /** Why a property string is not `name \x01 value \x02 …`; undefined where it is. @param bytes the same, as stored */

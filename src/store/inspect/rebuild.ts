@@ -21,7 +21,8 @@ import { writeIndexTimestamp } from "./checkpoint_view.ts";
 import { tagKey } from "./index_check.ts";
 import { REPAIR_DIRECTORY, type StoreLayout } from "./layout.ts";
 import { walkLog } from "./log_walk.ts";
-import { furtherQueues, isDirectory, isIndexed, isQueued } from "./message_keys.ts";
+import { furtherQueues, isDirectoryName } from "../light_queues.ts";
+import { isIndexed, isQueued } from "./message_keys.ts";
 import { QueueWriter } from "./queue_writer.ts";
 import type { StoreReader } from "./reader.ts";
 
@@ -229,10 +230,10 @@ class Builder {
     const topic = bytes.toString("utf8", frame.topicAt, frame.topicAt + frame.topicBytes);
     const text = bytes.toString("utf8", frame.propertiesAt, frame.propertiesAt + frame.propertiesBytes);
     const properties = parseProperties(text);
-    if (isQueued(sysFlag) && (sysFlag & SysFlag.INNER_BATCH) === 0 && isDirectory(topic)) {
+    if (isQueued(sysFlag) && (sysFlag & SysFlag.INNER_BATCH) === 0 && isDirectoryName(topic)) {
       const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, this.#options.delayLevelsMs);
       this.#put(topic, queueId, queueOffset, physicalOffset, totalBytes, tagsCode);
-      for (const target of furtherQueues(properties, queueId)) {
+      for (const target of furtherQueues(topic, properties, queueId)) {
         this.#put(target.topic, target.queueId, target.queueOffset, physicalOffset, totalBytes, tagsCode);
       }
     }

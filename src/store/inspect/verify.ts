@@ -20,7 +20,8 @@ import { IndexCheck } from "./index_check.ts";
 import { type Segment, segmentAt, type StoreLayout } from "./layout.ts";
 import { crashRecoveryStart } from "./log_facts.ts";
 import { type Damage, type LogEnd, type LogVisitor, walkLog } from "./log_walk.ts";
-import { furtherQueues, isDirectory, isIndexed, isQueued, propertiesDefect } from "./message_keys.ts";
+import { furtherQueues, isDirectoryName } from "../light_queues.ts";
+import { isIndexed, isQueued, propertiesDefect } from "./message_keys.ts";
 import {
   checkCheckpoint,
   checkConsumerOffsets,
@@ -158,7 +159,7 @@ class Verification implements LogVisitor {
     }
     this.#lastTimestampMs = storeTimestampMs;
     const isInQueue = isQueued(sysFlag) && (sysFlag & SysFlag.INNER_BATCH) === 0 && queueId >= 0 &&
-      isDirectory(topic);
+      isDirectoryName(topic);
     if (isInQueue) this.#checkQueues(frame, topic, properties, defect !== undefined);
     if (isIndexed(sysFlag)) {
       this.#index.onMessage({
@@ -229,7 +230,7 @@ class Verification implements LogVisitor {
   #checkFields(frame: RecordFrame, bytes: Buffer, at: number, topic: string, properties: string): void {
     const { physicalOffset, queueId, propertiesAt, propertiesBytes } = frame;
     const add = (what: string) => this.#addAt("RECORD_FIELDS", physicalOffset, what);
-    if (!isDirectory(topic) || topic.includes("\ufffd")) add(`its topic is ${JSON.stringify(topic)}`);
+    if (!isDirectoryName(topic) || topic.includes("\ufffd")) add(`its topic is ${JSON.stringify(topic)}`);
     if (queueId < 0) add(`its queue is ${queueId}`);
     const raw = bytes.subarray(propertiesAt, propertiesAt + propertiesBytes);
     const defect = propertiesDefect(properties, raw);
@@ -253,7 +254,7 @@ class Verification implements LogVisitor {
     const queue = this.#queueOf(topic, queueId);
     queue?.onMessage(frame.queueOffset, physicalOffset, totalBytes, tagsCode, from, isDamaged);
     if (!properties.has(Property.INNER_MULTI_DISPATCH)) return;
-    for (const target of furtherQueues(properties, queueId)) {
+    for (const target of furtherQueues(topic, properties, queueId)) {
       const further = this.#queueOf(target.topic, target.queueId);
       further?.onMessage(target.queueOffset, physicalOffset, totalBytes, tagsCode, undefined, isDamaged);
     }

@@ -207,6 +207,30 @@ describe("a pull", () => {
     });
   });
 
+  test("gets messages of light queues, held or not, and light groups have positions there", async () => {
+    await start("enableLmq=true", "enableMultiDispatch=true");
+    const dispatch = (names: string) => ({ INNER_MULTI_DISPATCH: names });
+    await broker.send({ topic: "T", body: "a", properties: dispatch("%LMQ%x,%LMQ%y") });
+    const light = { group: "%LMQ%g", topic: "%LMQ%x" };
+    assert.deepEqual(told(await pull({}, light)), [0, 1, "a"]);
+    const later = broker.pullLater({
+      ...light,
+      header: { queueOffset: "1", sysFlag: "7", commitOffset: "1" },
+    });
+    await broker.send({ topic: "T", body: "b", properties: dispatch("%LMQ%y") });
+    assert.equal(later.response, undefined);
+    await broker.send({ topic: "U", body: "c", properties: dispatch("%LMQ%x") });
+    await until(() => later.response !== undefined);
+    assert.deepEqual(told(later.response), [0, 2, "c"]);
+    assert.equal(broker.offsets.query("%LMQ%g", "%LMQ%x", 0), 1);
+    await broker.offsets.flush();
+    const stored = JSON.parse(new TextDecoder().decode(
+      broker.files.read(`${broker.settings.storeDirectory}/config/lmqConsumerOffset.json`),
+    ));
+    assert.deepEqual(stored.lmqOffsetTable, { "%LMQ%x@%LMQ%g": 1 });
+    await refused({}, 17, { group: "g", topic: "NoSuch" });
+  });
+
   test("moves on over messages that its tags leave out", async () => {
     await send("a#x", "b#y", "c", "d#y");
     assert.deepEqual(told(await pull({ subscription: "y" })), [0, 4, "b", "d"]);

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Messages in several queues: beside its own, a message is put into the light queues that its property
+ * INNER_MULTI_DISPATCH names. A light queue (`%LMQ%name`, one queue, number 0, no topic of its own) holds entries
+ * that point to the records of other topics, with numbers of its own, which the record keeps in
+ * INNER_MULTI_QUEUE_OFFSET: recovery finds from it what belongs where. [RMQ LmqDispatch, MultiDispatchUtils]
+ */
+import { encodeProperties, Property } from "../protocol/properties.ts";
+import type { ConsumeQueue } from "./consume_queue.ts";
+import type { QueueTable } from "./queue_table.ts";
+import { SCHEDULE_TOPIC } from "./queue_tags.ts";
+import { type MessageDraft, MessageIllegalError } from "./types.ts";
+
+export const LIGHT_PREFIX = "%LMQ%";
+const SEPARATOR = ",";
+
+/** One queue that a message is in. */
+export interface QueueTarget {
+  readonly topic: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+}
+
+/** The same, with the queue itself. */
+export interface FurtherEntry {
+  readonly queue: ConsumeQueue;
+  readonly queueOffset: number;
+}
+
+export function isLightQueue(topic: string): boolean {
+  return topic.startsWith(LIGHT_PREFIX);
+}
+
+/** Queues beside its own that a record says it is in. */
+export function furtherQueues(
+  topic: string,
+  properties: ReadonlyMap<string, string>,
+  queueId: number,
+): QueueTarget[] {
+  const dispatch = properties.get(Property.INNER_MULTI_DISPATCH);
+  if (dispatch === undefined || isNeverSpread(topic)) return [];
+  const names = dispatch.split(SEPARATOR);
+  const offsets = properties.get(Property.INNER_MULTI_QUEUE_OFFSET)?.split(SEPARATOR);
+  if (offsets === undefined || names.length !== offsets.length) return [];
+  return names.map((topic, index) => ({
+    topic,
+    queueId: isLightQueue(topic) ? 0 : queueId,
+    queueOffset: offsets[index] === "" ? NaN : Number(offsets[index]),
+  })).filter(({ topic, queueOffset }) =>
+    Number.isSafeInteger(queueOffset) && queueOffset >= 0 && isDirectoryName(topic)
+  );
+}
+
+/** Whether a topic's name can be one of a directory. */
+export function isDirectoryName(topic: string): boolean {
+  return topic !== "" && topic !== "." && topic !== ".." && !/[/\\\0]/.test(topic);
+}
+
+/** Of these topics a message comes to its own one later, or has been there. */
+function isNeverSpread(topic: string): boolean {
+  return topic.startsWith("%RETRY%") || topic.startsWith("rmq_sys_") || topic === SCHEDULE_TOPIC;
+}
+
+/** Copies that are for administrators, and halves of transactions: in no light queue, unlike at Apache's. */
+function isSpreadElsewhere(topic: string): boolean {
+  return topic.startsWith("%DLQ%") || topic.startsWith("RMQ_SYS_TRANS_");
+}
+
+/** Gives messages their numbers in light queues. */
+export class LightQueues {
+  readonly #queues: QueueTable;
+  readonly #maxCount: number;
+  #count: number;
+
+  constructor(queues: QueueTable, maxCount: number) {
+    this.#queues = queues;
+    this.#maxCount = maxCount;
+    this.#count = this.#countThem();
+  }
+
+  /**
+   * The message as it is stored, and its further entries, whose numbers are not taken before `take`.
+   * @throws MessageIllegalError for names that can't be
+   */
+  spread(draft: MessageDraft): { draft: MessageDraft; further: readonly FurtherEntry[] } {
+    if (isNeverSpread(draft.topic)) return { draft, further: [] };
+    const propertyMap = new Map(draft.propertyMap);
+    propertyMap.delete(Property.INNER_MULTI_QUEUE_OFFSET);
+    let further: FurtherEntry[] = [];
+    if (!isSpreadElsewhere(draft.topic)) {
+      const names = propertyMap.get(Property.INNER_MULTI_DISPATCH)!.split(SEPARATOR);
+      further = this.#queuesOf(names).map((queue) => ({ queue, queueOffset: queue.nextOffset }));
+      const offsets = further.map(({ queueOffset }) => queueOffset).join(SEPARATOR);
+      propertyMap.set(Property.INNER_MULTI_QUEUE_OFFSET, offsets);
+    }
+    return { draft: { ...draft, propertyMap, properties: encodeProperties(propertyMap) }, further };
+  }
+
+  #queuesOf(names: readonly string[]): ConsumeQueue[] {
+    if (new Set(names).size !== names.length) {
+      throw new MessageIllegalError(`${Property.INNER_MULTI_DISPATCH} names a queue twice`);
+    }
+    for (const name of names) {
+      if (name.length > LIGHT_PREFIX.length && isLightQueue(name) && isDirectoryName(name)) continue;
+      throw new MessageIllegalError(
+        `${Property.INNER_MULTI_DISPATCH} names ${
+          JSON.stringify(name.slice(0, 128))
+        }, which is no light queue ` +
+          `(${LIGHT_PREFIX}…)`,
+      );
+    }
+    this.#makeRoom(names.filter((name) => this.#queues.get(name, 0) === undefined).length);
+    return names.map((name) => this.#queues.getOrCreate(name, 0));
+  }
+
+  #makeRoom(newCount: number): void {
+    if (this.#count + newCount > this.#maxCount) this.#count = this.#countThem();
+    if (newCount > 0 && this.#count + newCount > this.#maxCount) {
+      throw new MessageIllegalError(`there are ${this.#count} light queues; no more are allowed`);
+    }
+    this.#count += newCount;
+  }
+
+  #countThem(): number {
+    return this.#queues.topics().filter(isLightQueue).length;
+  }
+}
