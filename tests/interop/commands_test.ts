@@ -37,7 +37,11 @@ async function inWorld(version: ApacheVersion, go: (world: World) => Promise<voi
 }
 
 /** @returns the address of the name server */
-async function startServers(make: Make, workspace: Workspace, ends: (() => Promise<unknown>)[]): Promise<string> {
+async function startServers(
+  make: Make,
+  workspace: Workspace,
+  ends: (() => Promise<unknown>)[],
+): Promise<string> {
   const { address: namesrv, child } = await startNameServer(make, workspace);
   ends.push(() => child.kill());
   const properties = { autoCreateTopicEnable: false, traceTopicEnable: true };
