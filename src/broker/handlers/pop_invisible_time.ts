@@ -65,7 +65,8 @@ function handle(options: PopInvisibleTimeOptions, request: Request): Response | 
   const name = decodeReceipt(change.extraInfo);
   if (name.reviveQueueId === ORDER_REVIVE_QUEUE) return changeInOrder(options, change, name);
   options.requireReviveQueue(name.reviveQueueId);
-  const popTimeMs = options.clock.nowMs();
+  // its check points differ by this alone where the message was the first of its pop
+  const popTimeMs = Math.max(options.clock.nowMs(), name.popTimeMs + 1);
   let endOffset: number;
   try {
     endOffset = putAnew(options, change, name, popTimeMs);

@@ -4,17 +4,16 @@
  * something. What is read is the group's no longer until its invisible time has passed, so no answer may leave
  * before the check points are as safe as a sent message. [RMQ PopMessageProcessor.popMsgFromQueue]
  */
-import { Buffer } from "node:buffer";
 import { getLogger } from "@logtape/logtape";
 import { type CheckPoint, MAX_CHECK_POINT_MESSAGES } from "../../protocol/bodies/check_point.ts";
 import { PopInitMode } from "../../protocol/headers/pop.ts";
-import { encodeReceipt, messageOffsetsItem, startOffsetItem } from "../../protocol/pop_receipt.ts";
-import { encodeProperties, parseProperties, Property } from "../../protocol/properties.ts";
-import { asBuffer, decodeRecord, measureRecord, readLong, writeRecord } from "../../protocol/record.ts";
+import { messageOffsetsItem, startOffsetItem } from "../../protocol/pop_receipt.ts";
+import { asBuffer, readLong } from "../../protocol/record.ts";
 import type { Appended, GetLimits, GetResult, MessageFilter } from "../../store/types.ts";
 import { NO_OFFSET } from "../consumer_offsets.ts";
 import { isRetryTopic } from "../topic_name.ts";
 import { retryFlagOf } from "./retry_topic.ts";
+import { underTopic } from "./retry_view.ts";
 
 const logger = getLogger(["rmq", "pop"]);
 
@@ -277,7 +276,6 @@ export class PopReader {
     return true;
   }
 
-  /** Messages of a retry topic show the topic they were sent to, and bring their receipt. */
   #shown(
     wish: PopWish,
     topic: string,
@@ -285,38 +283,11 @@ export class PopReader {
     records: readonly Uint8Array[],
   ): readonly Uint8Array[] {
     if (topic === wish.topic || this.#options.settings().popShowsRetryTopic) return records;
-    const shown: Uint8Array[] = [];
-    for (const bytes of records) {
-      for (let at = 0; at < bytes.length;) {
-        const record = decodeRecord(bytes, at, false);
-        if (typeof record === "string") throw new Error(`a record of ${topic} can't be read: ${record}`);
-        at += record.totalBytes;
-        const { queueId, queueOffset } = record;
-        const propertyMap = parseProperties(record.properties);
-        if (!propertyMap.has(Property.POP_CK)) {
-          const { popTimeMs, invisibleMs, reviveQueueId } = wish;
-          const { brokerName } = this.#options;
-          const retry = retryFlagOf(topic);
-          const receipt = {
-            startOffset,
-            popTimeMs,
-            invisibleMs,
-            reviveQueueId,
-            retry,
-            brokerName,
-            queueId,
-            queueOffset,
-          };
-          propertyMap.set(Property.POP_CK, encodeReceipt(receipt));
-        }
-        const fields = { ...record, topic: wish.topic, properties: encodeProperties(propertyMap) };
-        const lengths = measureRecord(fields);
-        const target = Buffer.allocUnsafe(lengths.totalBytes);
-        writeRecord(target, 0, fields, lengths, record);
-        shown.push(target);
-      }
-    }
-    return shown;
+    const { popTimeMs, invisibleMs, reviveQueueId } = wish;
+    const { brokerName } = this.#options;
+    const retry = retryFlagOf(topic);
+    const pop = { startOffset, popTimeMs, invisibleMs, reviveQueueId, retry, brokerName };
+    return underTopic(wish.topic, pop, records);
   }
 
   #unread(topic: string, queueId: number, offset: number): number {

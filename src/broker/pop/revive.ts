@@ -235,11 +235,9 @@ class ReviveQueue {
     const properties = parseProperties(record.properties);
     try {
       switch (properties.get(Property.TAGS)) {
-        case ReviveTag.CHECK_POINT: {
-          const checkPoint = decodeCheckPoint(record.body);
-          this.#pending.set(this.#keyOf(checkPoint), { checkPoint, reviveOffset: record.queueOffset });
+        case ReviveTag.CHECK_POINT:
+          this.#expect(decodeCheckPoint(record.body), record.queueOffset);
           break;
-        }
         case ReviveTag.ACK:
           this.#acknowledge(decodeAck(record.body));
           break;
@@ -256,6 +254,19 @@ class ReviveQueue {
     }
     const deliveryMs = Number(properties.get(Property.TIMER_DELIVER_MS));
     if (deliveryMs > this.#seenMs) this.#seenMs = deliveryMs;
+  }
+
+  /**
+   * A check point that comes twice, as timed messages may after a crash, counts once, at its first place: later
+   * ones must not be settled before those between.
+   */
+  #expect(checkPoint: CheckPoint, reviveOffset: number): void {
+    const key = this.#keyOf(checkPoint);
+    const before = this.#pending.get(key)?.checkPoint;
+    if (before === undefined) this.#pending.set(key, { checkPoint, reviveOffset });
+    else if (!isSame(before, checkPoint)) {
+      this.#pending.set(`${key}#${reviveOffset}`, { checkPoint, reviveOffset });
+    }
   }
 
   /** One that comes when its check point is settled, or names none, says nothing any more. */
@@ -423,6 +434,10 @@ class ReviveQueue {
       rePutTimes: rePutTimes + 1,
     }, this.#queueId).endOffset;
   }
+}
+
+function isSame(a: CheckPoint, b: CheckPoint): boolean {
+  return a.invisibleMs === b.invisibleMs && a.offsets.join() === b.offsets.join();
 }
 
 function* recordsIn(blocks: readonly Uint8Array[]): Iterable<MessageRecord> {

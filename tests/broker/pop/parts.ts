@@ -44,7 +44,11 @@ export class PopParts {
   readonly dispatch: Dispatch;
 
   static async open(options: BrokerPartsOptions = {}): Promise<PopParts> {
-    return new PopParts(await BrokerParts.open(options));
+    const parts = await BrokerParts.open(options);
+    // as a broker does before it serves anybody
+    const { offsets, store } = parts;
+    if (offsets.cutAbove((topic, queueId) => store.maxOffset(topic, queueId)) > 0) await offsets.flush();
+    return new PopParts(parts);
   }
 
   private constructor(parts: BrokerParts) {

@@ -107,6 +107,7 @@ test("an invisible time can be made longer, and the old receipt no longer counts
   const parts = await broker();
   await parts.send("T", ["a"]);
   const [message] = await parts.popNow({ header: { invisibleTime: "10000" } });
+  await parts.pass(SECOND);
   const changed = await parts.changeInvisibleTime(message, 30_000);
   assert.equal(changed.code, ResponseCode.SUCCESS);
   assert.deepEqual(changed.fields, {
@@ -116,6 +117,16 @@ test("an invisible time can be made longer, and the old receipt no longer counts
   assert.deepEqual(await parts.popNow(), []);
   assert.equal((await parts.ack(message)).code, ResponseCode.SUCCESS);
   await parts.pass(14 * SECOND);
+  assert.deepEqual(bodiesOf(await parts.popNow()), ["a"]);
+  await parts.close();
+});
+
+test("an invisible time that is changed at the moment of the pop is a check point of its own", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a"]);
+  const [message] = await parts.popNow({ header: { invisibleTime: "10000" } });
+  await parts.changeInvisibleTime(message, 5000);
+  await parts.pass(20 * SECOND);
   assert.deepEqual(bodiesOf(await parts.popNow()), ["a"]);
   await parts.close();
 });
