@@ -43,7 +43,7 @@ import { RateSampler } from "./rates.ts";
 import { ReadRules } from "./read_rules.ts";
 import { Registration } from "./registration.ts";
 import { replicaPolicy } from "./replica_policy.ts";
-import { catchUpWithSlaves, listenForSlaves, openOffsetResets, ReplicaSet } from "./replica_set.ts";
+import { catchUpWithSlaves, listenForSlaves, openReplicaFiles, ReplicaSet } from "./replica_set.ts";
 import { Statistics } from "./statistics.ts";
 import { Timers } from "./timers/timers.ts";
 import { Topics } from "./topics.ts";
@@ -141,7 +141,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const groups = Groups.open({ ...settings, ...common });
   undo.push(() => groups.flush());
   const flushIntervalMs = settings.consumerOffsetFlushIntervalMs;
-  const resets = openOffsetResets(files, clock, settings.storeDirectory);
+  const { resets, knownSlaves } = openReplicaFiles(files, clock, settings.storeDirectory);
   undo.push(() => resets.flush());
   const offsets = ConsumerOffsets.open({
     ...{ files, clock, directory, flushIntervalMs, isCopy: isSlave, lightQueues: settings.lightQueues },
@@ -158,7 +158,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const tables = { topics, groups, offsets };
   if (!isSlave) {
     await catchUpWithSlaves({
-      ...{ settings, files, clock, store, ...tables, resets, client, network, givesUpSlaveLog },
+      ...{ settings, files, clock, store, ...tables, resets, knownSlaves, client, network, givesUpSlaveLog },
     });
   }
 
@@ -239,6 +239,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   const replicaSet = new ReplicaSet({
     ...{ settings, clock, store, ...tables, delay, client, serving, network },
     timers: timers.copy,
+    knownSlaves: isSlave ? undefined : knownSlaves,
     ownAddress: addressNow,
     askNameServers: () => registration.registerAll(),
   });

@@ -8,6 +8,7 @@
  * offsets to other messages, and the two logs could never be brought together again.
  */
 import { getLogger } from "@logtape/logtape";
+import type { Clock } from "../base/clock.ts";
 import { type LogExtent, MasterApi } from "../client/master_api.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
 import type { RemotingClient } from "../remoting/client.ts";
@@ -24,7 +25,7 @@ const logger = getLogger(["rmq", "broker"]);
 export interface MasterReturnOptions {
   /** Addresses at which slaves take requests. */
   slaves: readonly string[];
-  client: RemotingClient;
+  client: Pick<RemotingClient, "request">;
   store: {
     readonly maxPhysicalOffset: number;
     maxOffset(topic: string, queueId: number): number;
@@ -43,6 +44,9 @@ export interface MasterReturnOptions {
   fetchLog: (slave: SlaveSource, endOffset: number) => Promise<void>;
   /** The operator wants this log as it is, whatever slaves have beyond it. */
   givesUpSlaveLog: boolean;
+  clock: Clock;
+  /** The end of this log may be missing: slaves that don't answer are asked again for a while. */
+  mayLackEnd: boolean;
 }
 
 /** A slave from which the log can be copied. */
@@ -59,14 +63,15 @@ interface AskedSlave {
   readonly log: LogExtent;
 }
 
-/** A slave that does not answer holds up the start no longer than this. */
+/** How long a slave may take to answer. */
 const TIMEOUT_MS = 3000;
+/** After a power cut, slaves may need as long to come up as this master did. */
+const PATIENCE_MS = 30_000;
+const PAUSE_MS = 1000;
 
 /** @throws an error with a sentence for the operator, where a slave has what can't be fetched */
 export async function returnToService(options: MasterReturnOptions): Promise<void> {
-  const slaves = (await Promise.all(options.slaves.map((address) => ask(options, address))))
-    .filter((slave) => slave !== undefined)
-    .sort((a, b) => b.log.maxOffset - a.log.maxOffset);
+  const slaves = await askAll(options);
   if (slaves.length === 0) return;
   const wasEmpty = options.store.maxPhysicalOffset === 0;
   await takeLog(options, slaves[0]);
@@ -76,15 +81,51 @@ export async function returnToService(options: MasterReturnOptions): Promise<voi
   for (const slave of slaves) await takeOffsets(options, slave);
 }
 
-async function ask({ client }: MasterReturnOptions, address: string): Promise<AskedSlave | undefined> {
-  const api = MasterApi.at(client, address, TIMEOUT_MS);
-  try {
-    return { address, api, log: await api.log() };
-  } catch (error) {
-    if (!(error instanceof RemotingIoError || error instanceof RemotingError)) throw error;
-    logger.warn("the slave {address} can't be asked what it has: {error}", { address, error });
-    return undefined;
+/** Those that answer, the one with most first. */
+async function askAll(options: MasterReturnOptions): Promise<AskedSlave[]> {
+  const { slaves, clock, client, mayLackEnd, givesUpSlaveLog } = options;
+  const answered = new Map<string, AskedSlave>();
+  const startMs = clock.monotonicMs();
+  const patienceMs = mayLackEnd && !givesUpSlaveLog ? PATIENCE_MS : 0;
+  for (;;) {
+    const silent = slaves.filter((address) => !answered.has(address));
+    const errors = await Promise.all(silent.map(async (address) => {
+      const api = MasterApi.at(client, address, TIMEOUT_MS);
+      try {
+        answered.set(address, { address, api, log: await api.log() });
+        return [];
+      } catch (error) {
+        if (!(error instanceof RemotingIoError || error instanceof RemotingError)) throw error;
+        return [{ address, error }];
+      }
+    }));
+    const failures = errors.flat();
+    const isOver = clock.monotonicMs() - startMs + PAUSE_MS > patienceMs;
+    if (failures.length === 0 || isOver) {
+      for (const failure of failures) tellSilent(failure, mayLackEnd);
+      return [...answered.values()].sort((a, b) => b.log.maxOffset - a.log.maxOffset);
+    }
+    logger.warn(
+      "the machine was restarted, so slaves are asked what this master lacks; no answer from {silent} yet",
+      {
+        silent: failures.map(({ address }) => address).join(", "),
+      },
+    );
+    await new Promise<void>((resolve) => clock.after(PAUSE_MS, resolve));
   }
+}
+
+function tellSilent({ address, error }: { address: string; error: Error }, mayLackEnd: boolean): void {
+  if (!mayLackEnd) {
+    logger.warn("the slave {address} can't be asked what it has: {error}", { address, error: error.message });
+    return;
+  }
+  logger.error(
+    "the slave {address} does not answer ({error}), and this machine was restarted without an orderly stop: messages " +
+      "that only the slave has can't be fetched. If there are any, the slave will refuse to follow this master " +
+      "(docs/cluster.md)",
+    { address, error: error.message },
+  );
 }
 
 async function takeLog(options: MasterReturnOptions, { address, api, log }: AskedSlave): Promise<void> {

@@ -5,7 +5,9 @@
  * has lost its own is filled.
  */
 import { join } from "node:path";
-import type { Clock } from "../base/clock.ts";
+import { getLogger } from "@logtape/logtape";
+import { bootId } from "../base/boot_id.ts";
+import type { Clock, Timer } from "../base/clock.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
 import type { RemotingClient } from "../remoting/client.ts";
 import { type Network, ReplicationMaster, ReplicationSlave } from "../replication/mod.ts";
@@ -17,6 +19,7 @@ import type { ConsumerOffsets } from "./consumer_offsets.ts";
 import type { DelayDelivery } from "./delay_delivery.ts";
 import type { Groups } from "./groups.ts";
 import { JsonFile } from "./json_file.ts";
+import { KnownSlaves } from "./known_slaves.ts";
 import { returnToService } from "./master_return.ts";
 import { OffsetResets } from "./offset_resets.ts";
 import { fetchLog } from "./slave/fetch_log.ts";
@@ -28,6 +31,8 @@ import { replicaPolicy } from "./replica_policy.ts";
 import { CopiedTimers } from "./timers/copied_timers.ts";
 import type { Topics } from "./topics.ts";
 
+const logger = getLogger(["rmq", "broker"]);
+
 export interface ReplicaSetOptions {
   settings: BrokerSettings;
   clock: Clock;
@@ -38,6 +43,8 @@ export interface ReplicaSetOptions {
   delay: DelayDelivery;
   /** Of a slave. */
   timers: CopiedTimers | undefined;
+  /** Of a master. */
+  knownSlaves: KnownSlaves | undefined;
   client: RemotingClient;
   /** Where slaves connect. */
   serving: Pick<ReplicationMaster, "slaves">;
@@ -48,9 +55,13 @@ export interface ReplicaSetOptions {
   askNameServers: () => void;
 }
 
+/** How often a master that has slaves looks where they are. */
+const REMEMBER_MS = 15_000;
+
 export class ReplicaSet {
   readonly #options: ReplicaSetOptions;
   readonly #slave: Slave | undefined;
+  #timer: Timer | undefined;
 
   constructor(options: ReplicaSetOptions) {
     this.#options = options;
@@ -82,9 +93,13 @@ export class ReplicaSet {
     );
   }
 
-  /** A slave begins to follow its master. */
+  /** A slave begins to follow its master; a master keeps in mind which slaves it has. */
   start(): void {
     this.#slave?.start();
+    const { clock, knownSlaves } = this.#options;
+    if (knownSlaves === undefined) return;
+    this.#keep(knownSlaves, knownSlaves.addresses);
+    this.#timer = clock.every(REMEMBER_MS, () => void this.#rememberSlaves(knownSlaves));
   }
 
   /** Takes what a name server has answered to a registration. */
@@ -93,7 +108,25 @@ export class ReplicaSet {
   }
 
   async stop(): Promise<void> {
+    this.#timer?.cancel();
     await this.#slave?.stop();
+  }
+
+  /** Name servers tell where the slaves take requests; their connections don't. */
+  async #rememberSlaves(known: KnownSlaves): Promise<void> {
+    const { serving, client, settings } = this.#options;
+    const { brokerName, nameServerAddresses: nameServers } = settings;
+    if (serving.slaves().length === 0) return;
+    const addresses = await slaveAddresses({ client, nameServers, brokerName });
+    if (addresses.length > 0) this.#keep(known, addresses);
+  }
+
+  #keep(known: KnownSlaves, addresses: readonly string[]): void {
+    try {
+      known.keep(addresses);
+    } catch (error) {
+      logger.warn("the addresses of the slaves can't be kept: {error}", { error });
+    }
   }
 }
 
@@ -107,6 +140,7 @@ export interface CatchUpOptions {
   groups: Groups;
   offsets: ConsumerOffsets;
   resets: OffsetResets;
+  knownSlaves: KnownSlaves;
   client: RemotingClient;
   /** Sockets unless told. */
   network: Network | undefined;
@@ -118,8 +152,13 @@ export interface CatchUpOptions {
 export async function catchUpWithSlaves(options: CatchUpOptions): Promise<void> {
   const { settings, files, clock, client, offsets, store } = options;
   const { brokerName, nameServerAddresses: nameServers, storeDirectory } = settings;
-  const slaves = await slaveAddresses({ client, nameServers, brokerName });
+  const { knownSlaves: known } = options;
+  const registered = await slaveAddresses({ client, nameServers, brokerName });
+  const own = `${settings.advertisedHost}:${settings.listenPort}`;
+  const slaves = [...new Set([...known.addresses, ...registered])].filter((address) => address !== own);
   if (slaves.length === 0) return;
+  // what a killed process has written is still with the system
+  const mayLackEnd = !store.directory.wasStoppedCleanly && known.machineWasRestarted;
   const config = join(storeDirectory, "config");
   const timers = new CopiedTimers(
     files,
@@ -128,7 +167,7 @@ export async function catchUpWithSlaves(options: CatchUpOptions): Promise<void> 
   );
   try {
     await returnToService({
-      ...{ ...options, slaves, timers },
+      ...{ ...options, slaves, timers, mayLackEnd },
       delayFile: new JsonFile(files, clock, join(config, "delayOffset.json")),
       fetchLog: (source, endOffset) => fetchLog(followingOptions(options), source, endOffset),
     });
@@ -181,9 +220,17 @@ export async function listenForSlaves(
   }
 }
 
-/** The moves of positions that an administrator has made, in the store's directory. @throws ConfigFileError */
-export function openOffsetResets(files: Files, clock: Clock, storeDirectory: string): OffsetResets {
+/** What a broker of a replica set keeps in a directory of its own, beside Apache's files. @throws ConfigFileError */
+export function openReplicaFiles(
+  files: Files,
+  clock: Clock,
+  storeDirectory: string,
+): { resets: OffsetResets; knownSlaves: KnownSlaves } {
   const directory = join(storeDirectory, "rmq");
   makeDurableDirectory(files, directory);
-  return new OffsetResets(new JsonFile(files, clock, join(directory, "offset_resets.json")), clock);
+  const file = (name: string) => new JsonFile(files, clock, join(directory, name));
+  return {
+    resets: new OffsetResets(file("offset_resets.json"), clock),
+    knownSlaves: new KnownSlaves(file("slaves.json"), bootId()),
+  };
 }

@@ -44,7 +44,7 @@ export class MasterApi {
   }
 
   /** Over a client's connection to `address`, opened when it is needed. */
-  static at(client: RemotingClient, address: string, timeoutMs?: number): MasterApi {
+  static at(client: Pick<RemotingClient, "request">, address: string, timeoutMs?: number): MasterApi {
     const peer: Peer = { request: (request, limitMs) => client.request(address, request, limitMs) };
     return new MasterApi(peer, timeoutMs);
   }
