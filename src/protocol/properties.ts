@@ -67,6 +67,61 @@ export function parseProperties(text: string): Map<string, string> {
   return properties;
 }
 
+/** A property string of which mostly one or two properties are asked for: it is parsed only for more than that. */
+export class PropertyText implements ReadonlyMap<string, string> {
+  readonly #text: string;
+  #parsed: Map<string, string> | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  get(name: string): string | undefined {
+    if (this.#parsed !== undefined) return this.#parsed.get(name);
+    const text = this.#text;
+    const item = name + NAME_END;
+    // Of items with one name the last counts, unless it is empty.
+    let at = text.lastIndexOf(ITEM_END + item) + 1;
+    if (at === 0 && !text.startsWith(item)) return undefined;
+    at += item.length;
+    const end = text.indexOf(ITEM_END, at);
+    const value = end === -1 ? text.slice(at) : text.slice(at, end);
+    return value === "" ? this.#all().get(name) : value;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
+
+  get size(): number {
+    return this.#all().size;
+  }
+
+  keys() {
+    return this.#all().keys();
+  }
+
+  values() {
+    return this.#all().values();
+  }
+
+  entries() {
+    return this.#all().entries();
+  }
+
+  [Symbol.iterator]() {
+    return this.#all().entries();
+  }
+
+  forEach(use: (value: string, name: string, map: ReadonlyMap<string, string>) => void, self?: unknown): void {
+    this.#all().forEach((value, name) => use.call(self, value, name, this));
+  }
+
+  #all(): Map<string, string> {
+    return this.#parsed ??= parseProperties(this.#text);
+  }
+}
+
 export function encodeProperties(properties: Iterable<readonly [string, string]>): string {
   let text = "";
   for (const [name, value] of properties) text += name + NAME_END + value + ITEM_END;

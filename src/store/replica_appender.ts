@@ -6,7 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { getLogger } from "@logtape/logtape";
-import { parseProperties, Property } from "../protocol/properties.ts";
+import { Property, PropertyText } from "../protocol/properties.ts";
 import { BLANK_BYTES, frameRecord, MAGIC_BLANK, type RecordFrame } from "../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
 import type { CommitLog } from "./commit_log.ts";
@@ -190,7 +190,7 @@ export class ReplicaAppender {
     const { physicalOffset, queueOffset, storeTimestampMs, propertiesAt } = frame;
     const topic = this.#topicOf(frame, bytes);
     const text = bytes.toString("utf8", propertiesAt, propertiesAt + frame.propertiesBytes);
-    const properties = parseProperties(text);
+    const properties = new PropertyText(text);
     const transaction = frame.sysFlag & TRANSACTION_MASK;
     const isIndexed = transaction !== SysFlag.TRANSACTION_ROLLBACK;
     const isQueued = isIndexed && transaction !== SysFlag.TRANSACTION_PREPARED;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import fc from "fast-check";
 import {
   appendProperty,
   encodeProperties,
   parseProperties,
+  PropertyText,
   removeProperty,
 } from "../../src/protocol/properties.ts";
 
@@ -41,4 +43,19 @@ describe("properties", () => {
     );
     assert.equal(removeProperty("a\x011", "b"), "a\x011");
   });
+});
+
+test("PropertyText says what the parsed map says, for any text", () => {
+  const part = fc.constantFrom("\u0001", "\u0002", "A", "AB", "B", "value", "");
+  fc.assert(fc.property(fc.array(part, { maxLength: 14 }), (parts) => {
+    const text = parts.join("");
+    const map = parseProperties(text);
+    const lazy = new PropertyText(text);
+    for (const name of ["A", "AB", "B", "value", "AA"]) {
+      assert.equal(lazy.get(name), map.get(name), JSON.stringify([text, name]));
+      assert.equal(lazy.has(name), map.has(name));
+    }
+    assert.deepEqual([...new PropertyText(text)], [...map]);
+    assert.equal(new PropertyText(text).size, map.size);
+  }));
 });
