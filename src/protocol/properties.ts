@@ -113,7 +113,10 @@ export class PropertyText implements ReadonlyMap<string, string> {
     return this.#all().entries();
   }
 
-  forEach(use: (value: string, name: string, map: ReadonlyMap<string, string>) => void, self?: unknown): void {
+  forEach(
+    use: (value: string, name: string, map: ReadonlyMap<string, string>) => void,
+    self?: unknown,
+  ): void {
     this.#all().forEach((value, name) => use.call(self, value, name, this));
   }
 
