@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { getLogger } from "@logtape/logtape";
 import { type RunningBroker, startBroker } from "../broker/broker.ts";
 import { loadBrokerConfiguration } from "../config/broker_config.ts";
@@ -9,7 +9,7 @@ import { sourceOfKey, sourceOfPairs } from "../config/sources.ts";
 import { describeOptions, type Given, parseOptions, UsageError } from "./args.ts";
 import type { Command, Surroundings } from "./command.ts";
 import { liveConfig } from "./live_config.ts";
-import { configureLogging, logLevelOption } from "./logging.ts";
+import { configureLogging, logOptions } from "./logging.ts";
 import { markBroker } from "./running.ts";
 
 const logger = getLogger(["rmq", "config"]);
@@ -36,7 +36,7 @@ const options = {
       "Start a master with its log as it is, even if a slave has messages beyond it: they are\ngiven up (docs/cluster.md)",
   },
   "enable-proxy": { help: "Refused: the gRPC proxy is not built" },
-  "log-level": logLevelOption,
+  ...logOptions,
   help: { short: "h", help: "Print this text" },
 } as const;
 
@@ -65,7 +65,7 @@ doesn't wait. Brokers that run are asked by \`rmq broker list\`, \`status\`, \`c
       );
     }
     if (given.configFile.length > 1) return await runSeveral(given, surroundings);
-    await configureLogging(given["log-level"], surroundings);
+    await configureLogging(given, "broker", surroundings);
     const [file] = given.configFile;
     const { configuration, readFile } = loadBrokerConfiguration({
       file,
@@ -107,11 +107,19 @@ async function runSeveral(given: Given<typeof options>, surroundings: Surroundin
   const common = [
     ...given.namesrvAddr === undefined ? [] : ["-n", given.namesrvAddr],
     ...given.set.flatMap((pair) => ["--set", pair]),
-    ...given["log-level"] === undefined ? [] : ["--log-level", given["log-level"]],
+    ...Object.keys(logOptions).flatMap((name) => {
+      const value = given[name as keyof typeof logOptions];
+      return value === undefined || name === "log-dir" ? [] : [`--${name}`, value];
+    }),
   ];
+  // Each in its own directory: two threads can't roll the same file.
+  const logDirectory = given["log-dir"] ?? surroundings.logDirectory ?? "none";
+  const logDirectoryOf = (file: string) =>
+    logDirectory === "none" ? logDirectory : join(logDirectory, basename(file).replace(/\.[^.]*$/, ""));
   const brokers = given.configFile.map((file) => {
     const complain = (text: string) => surroundings.complain(text.replace(/^(?=.)/gm, `${file}: `));
-    return inWorker(["broker", "-c", file, ...common], { ...surroundings, complain });
+    const logs = ["--log-dir", logDirectoryOf(file)];
+    return inWorker(["broker", "-c", file, ...common, ...logs], { ...surroundings, complain });
   });
   const ends = brokers.map(({ ended }) => ended);
   await Promise.race([stopRequested, ...ends]);

@@ -39,6 +39,8 @@ export interface Surroundings {
   showProgress?(text: string): void;
   /** Writes to the standard error output. */
   complain(text: string): void;
+  /** Directory of log files unless the command line names one; absent: none are written. */
+  readonly logDirectory?: string;
   /** Runs another command line in a thread of its own, writing to `out`; absent in such a thread. */
   inWorker?(args: readonly string[], out: Surroundings): RunningWorker;
   /** Absent where the output goes elsewhere. */

@@ -8,7 +8,7 @@ import { type NameServer, startNameServer } from "../namesrv/name_server.ts";
 import { describeOptions, parseOptions } from "./args.ts";
 import type { Command, Surroundings } from "./command.ts";
 import { liveConfig } from "./live_config.ts";
-import { configureLogging, logLevelOption } from "./logging.ts";
+import { configureLogging, logOptions } from "./logging.ts";
 import { markNameServer } from "./running.ts";
 
 const logger = getLogger(["rmq", "config"]);
@@ -22,7 +22,7 @@ const options = {
   set: { value: "KEY=VALUE", multiple: true, help: "Set a key; wins over the file; may be repeated" },
   printConfigItem: { short: "p", help: "Print all keys with their values, and exit" },
   namesrvAddr: { short: "n", value: "ADDRS", help: "Accepted as Apache does, without effect" },
-  "log-level": logLevelOption,
+  ...logOptions,
   help: { short: "h", help: "Print this text" },
 } as const;
 
@@ -41,7 +41,7 @@ there is one. SIGTERM and SIGINT end it.
     const given = parseOptions(options, args);
     const { print } = surroundings;
     if (given.help) return print(namesrvCommand.help), 0;
-    await configureLogging(given["log-level"], surroundings);
+    await configureLogging(given, "namesrv", surroundings);
     const { configuration, readFile } = loadNameServerConfiguration({
       file: given.configFile,
       overriding: [sourceOfPairs("--set", given.set)],

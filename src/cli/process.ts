@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Surroundings, Terminal } from "./command.ts";
+import { usualLogDirectory } from "./logging.ts";
 
 /** Terminals understand it as: empty the line from here on. */
 const ERASE_REST = "\x1b[K";
@@ -34,6 +35,7 @@ export function processSurroundings(): ProcessSurroundings {
     showProgress: process.stderr.isTTY
       ? (text) => void process.stderr.write(`\r${text}${ERASE_REST}${text === "" ? "" : "\r"}`)
       : undefined,
+    logDirectory: usualLogDirectory(),
     complain: (text) => void process.stderr.write(text),
     stopRequested,
     async exit(status) {

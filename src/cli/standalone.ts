@@ -8,7 +8,7 @@ import { sourceOfKey, sourceOfPairs } from "../config/sources.ts";
 import { describeOptions, parseOptions } from "./args.ts";
 import { runBroker } from "./broker.ts";
 import type { Command } from "./command.ts";
-import { configureLogging, logLevelOption } from "./logging.ts";
+import { configureLogging, logOptions } from "./logging.ts";
 import { runNameServer } from "./namesrv.ts";
 
 const logger = getLogger(["rmq", "config"]);
@@ -22,7 +22,7 @@ const options = {
     help: "Set a key, of the broker or of the name server; may be repeated",
   },
   "namesrv-port": { value: "PORT", help: "Port of the name server (default 9876)" },
-  "log-level": logLevelOption,
+  ...logOptions,
   help: { short: "h", help: "Print this text" },
 } as const;
 
@@ -40,7 +40,7 @@ listenPort is the broker's: --set listenPort=20911.
   async run(args, surroundings) {
     const given = parseOptions(options, args);
     if (given.help) return surroundings.print(standaloneCommand.help), 0;
-    await configureLogging(given["log-level"], surroundings);
+    await configureLogging(given, "broker", surroundings);
     const sets = sourceOfPairs("--set", given.set);
     // Checked before anything is started; the name server's port is known only then.
     const draft = brokerConfiguration(given, sets, "127.0.0.1:9876");

@@ -44,7 +44,7 @@ export class Child {
     this.name = options.name;
     const child = spawn(command, [...args], {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { RMQ_LOG_DIR: "none", ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#process = child;

@@ -21,6 +21,7 @@ interface Server {
 /** Starts it and waits until it says that it serves. */
 function start(...args: string[]): Promise<Server> {
   const child = spawn(process.execPath, [...runtimeArgs, main, ...args], {
+    env: { ...process.env, RMQ_LOG_DIR: "none" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
