@@ -5,8 +5,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { decodeConsumerList } from "../protocol/bodies/consumer_list.ts";
-import { encodeHeartbeat } from "../protocol/bodies/heartbeat.ts";
-import { ALL_TAGS, type SubscriptionData, TAG_EXPRESSION } from "../protocol/bodies/subscription_data.ts";
+import { encodeCheckClientRequest, encodeHeartbeat } from "../protocol/bodies/heartbeat.ts";
+import {
+  ALL_TAGS,
+  SQL_EXPRESSION,
+  type SubscriptionData,
+  TAG_EXPRESSION,
+} from "../protocol/bodies/subscription_data.ts";
 import { consumerListRequest, unregisterClientRequest } from "../protocol/headers/client.ts";
 import {
   offsetResponse,
@@ -31,8 +36,11 @@ import { type RoutedQueue, Routes } from "./routes.ts";
 export interface ConsumerOptions {
   nameServers: string;
   group: string;
-  /** Topic to tag expression: `*`, or tags with `||` between. */
-  subscriptions: Record<string, string>;
+  /**
+   * Topic to tag expression: `*`, or tags with `||` between. Or to a condition over the properties of messages, which
+   * brokers take with `enablePropertyFilter=true`.
+   */
+  subscriptions: Record<string, string | { sql: string }>;
   /** Where a new group begins. */
   from?: "first" | "last";
   /** Messages handed on together at most. */
@@ -114,9 +122,18 @@ export class Consumer {
       .map(([topic, expression]) => subscriptionOf(topic, expression, version));
   }
 
-  /** Introduces itself to all brokers of its topics, takes its queues and begins to pull. */
+  /**
+   * Introduces itself to all brokers of its topics, takes its queues and begins to pull.
+   * @throws RemotingError where a broker does not take an SQL92 expression; its message says where that goes wrong
+   */
   async start(): Promise<void> {
-    await this.#introduce();
+    try {
+      await this.#checkExpressions();
+      await this.#introduce();
+    } catch (error) {
+      this.#client.close();
+      throw error;
+    }
     await this.#rebalance();
     this.#timers.push(
       setInterval(() => void this.#introduce().catch(() => {}), HEARTBEAT_MS),
@@ -174,6 +191,20 @@ export class Consumer {
     const failure = told.find((outcome) => outcome.status === "rejected");
     const isTold = told.some((outcome) => outcome.status === "fulfilled");
     if (failure !== undefined && !isTold) throw failure.reason;
+  }
+
+  async #checkExpressions(): Promise<void> {
+    const subscriptions = this.#subscriptions.filter(({ expressionType }) =>
+      expressionType === SQL_EXPRESSION
+    );
+    if (subscriptions.length === 0) return;
+    const clientId = this.#clientId;
+    for (const address of await this.#brokers()) {
+      for (const subscription of subscriptions) {
+        const body = encodeCheckClientRequest({ clientId, group: this.#options.group, subscription });
+        await this.#call(address, { code: RequestCode.CHECK_CLIENT_CONFIG, body });
+      }
+    }
   }
 
   async #brokers(): Promise<string[]> {
@@ -366,7 +397,18 @@ export class Consumer {
   }
 }
 
-function subscriptionOf(topic: string, expression: string, subVersion: number): SubscriptionData {
+function subscriptionOf(
+  topic: string,
+  wanted: string | { sql: string },
+  subVersion: number,
+): SubscriptionData {
+  if (typeof wanted === "object") {
+    return {
+      ...{ topic, subString: wanted.sql, expressionType: SQL_EXPRESSION, subVersion },
+      ...{ tagsSet: [], codeSet: [], classFilterMode: false },
+    };
+  }
+  const expression = wanted;
   const tagsSet = expression === ALL_TAGS
     ? []
     : expression.split("||").map((tag) => tag.trim()).filter((tag) => tag);
