@@ -204,7 +204,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     ...{ store, files, clock, settings: options.settings, storeDirectory: settings.storeDirectory },
     whenStored: (endOffset, settle) => durability.when(endOffset, true, settle),
     hasTopic: (topic) => topics.get(topic) !== undefined,
-    isSlave: settings.brokerRole === "SLAVE",
+    isSlave,
   });
   undo.push(() => timers.stop());
   const transactions = openTransactions({
@@ -238,6 +238,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
   });
   const replicaSet = new ReplicaSet({
     ...{ settings, clock, store, ...tables, delay, client, serving, network },
+    modes: pop.modes,
     timers: timers.copy,
     knownSlaves: isSlave ? undefined : knownSlaves,
     ownAddress: addressNow,

@@ -33,8 +33,9 @@ export interface MasterReturnOptions {
   topics: Topics;
   groups: Groups;
   offsets: ConsumerOffsets;
-  /** Files of what is opened later: progress of delays, and of timed messages. */
+  /** Files of what is opened later: progress of delays, ways in which groups consume, progress of timed messages. */
   delayFile: Pick<JsonFile, "write">;
+  modesFile: Pick<JsonFile, "write">;
   timers: Pick<CopiedTimers, "adoptCheckpoint" | "adoptMetrics">;
   resets: Pick<OffsetResets, "isUnknownTo">;
   /**
@@ -166,7 +167,7 @@ async function takeLog(options: MasterReturnOptions, { address, api, log }: Aske
 
 /** A master that has lost its store has lost its tables with it. */
 async function takeTables(options: MasterReturnOptions, slave: AskedSlave): Promise<void> {
-  const { topics, groups, delayFile, timers } = options;
+  const { topics, groups, delayFile, modesFile, timers } = options;
   const { api, address } = slave;
   const hasTopics = [...topics.table.keys()].some((topic) => !topics.isSystemTopic(topic));
   if (!hasTopics) {
@@ -178,18 +179,21 @@ async function takeTables(options: MasterReturnOptions, slave: AskedSlave): Prom
   }
   const { dataVersion, offsetTable } = await api.delayOffsets();
   delayFile.write({ dataVersion, offsetTable });
-  await takeTimers(timers, api);
+  await takeIfKnown(async () => modesFile.write(await api.messageRequestModes()));
+  await takeIfKnown(async () => {
+    timers.adoptCheckpoint(await api.timerCheckpoint());
+    timers.adoptMetrics(await api.timerMetrics());
+  });
   logger.info("topics, groups and the progress of delays are those of the slave {address}", { address });
 }
 
-/** Not every slave keeps timers; without them, timed messages that were delivered may come once more. */
-async function takeTimers(timers: MasterReturnOptions["timers"], api: MasterApi): Promise<void> {
+/** Not every slave keeps these: 4.9 knows neither, 5.x may have timers switched off. */
+async function takeIfKnown(take: () => Promise<void>): Promise<void> {
   try {
-    timers.adoptCheckpoint(await api.timerCheckpoint());
-    timers.adoptMetrics(await api.timerMetrics());
+    await take();
   } catch (error) {
     if (!(error instanceof RemotingError)) throw error;
-    logger.warn("the slave does not tell which timed messages were delivered: {error}", { error });
+    logger.warn("the slave does not have all tables: {error}", { error });
   }
 }
 

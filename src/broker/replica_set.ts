@@ -28,6 +28,7 @@ import type { MasterAnswer } from "./slave/known_master.ts";
 import { copySteps } from "./slave/metadata_copy.ts";
 import { Slave } from "./slave/slave.ts";
 import { replicaPolicy } from "./replica_policy.ts";
+import type { RequestModes } from "./request_modes.ts";
 import { CopiedTimers } from "./timers/copied_timers.ts";
 import type { Topics } from "./topics.ts";
 
@@ -41,6 +42,7 @@ export interface ReplicaSetOptions {
   groups: Groups;
   offsets: ConsumerOffsets;
   delay: DelayDelivery;
+  modes: RequestModes;
   /** Of a slave. */
   timers: CopiedTimers | undefined;
   /** Of a master. */
@@ -169,6 +171,7 @@ export async function catchUpWithSlaves(options: CatchUpOptions): Promise<void> 
     await returnToService({
       ...{ ...options, slaves, timers, mayLackEnd },
       delayFile: new JsonFile(files, clock, join(config, "delayOffset.json")),
+      modesFile: new JsonFile(files, clock, join(config, "messageRequestMode.json")),
       fetchLog: (source, endOffset) => fetchLog(followingOptions(options), source, endOffset),
     });
   } finally {

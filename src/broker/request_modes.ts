@@ -8,6 +8,7 @@ import {
   requestModesFromJson,
   requestModesToJson,
 } from "../protocol/bodies/request_mode.ts";
+import { stringifyJson } from "../protocol/java_json.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import { RemotingError } from "../remoting/remoting_error.ts";
 import type { JsonFile } from "./json_file.ts";
@@ -47,6 +48,15 @@ export class RequestModes {
       else this.#modes.set(key, before);
       throw error;
     }
+  }
+
+  /** Takes the table of another broker in place of this one: a slave its master's. @throws RemotingError when it can't be written */
+  adopt(modes: Iterable<GroupRequestMode>): void {
+    const table = new Map([...modes].map((mode) => [keyOf(mode), mode]));
+    const json = requestModesToJson(table.values());
+    if (stringifyJson(json) === stringifyJson(this.toJson())) return;
+    this.#file.write(json);
+    this.#modes = table;
   }
 
   /** The whole table, as slaves ask for it. */

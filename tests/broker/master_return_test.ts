@@ -69,6 +69,7 @@ function master(ownEnd: number, given: Partial<MasterReturnOptions> = {}) {
       },
     },
     delayFile: new JsonFile(files, clock, "/config/delayOffset.json"),
+    modesFile: new JsonFile(files, clock, "/config/messageRequestMode.json"),
     timers: { adoptCheckpoint() {}, adoptMetrics() {} },
     fetchLog(source, endOffset) {
       assert.equal(source.haAddress, "10.0.0.2:10912");

@@ -59,6 +59,21 @@ async function assertSameLog({ master, slave, client }: Pair): Promise<void> {
   assert.ok(theirs.equals(ours));
 }
 
+/** What mqadmin prints of a master and its slave; haStatus is of 5.x. */
+async function assertShown(driver: Driver, namesrv: string, { master, slave }: Pair): Promise<void> {
+  const list = await driver.admin("clusterList", "-n", namesrv);
+  for (const [id, { site }] of [master, slave].entries()) {
+    assert.match(list, new RegExp(`${site.name} +${id} +${site.address.replaceAll(".", "\\.")} `), list);
+    const status = await driver.admin("brokerStatus", "-n", namesrv, "-b", site.address);
+    assert.match(status, new RegExp(`brokerActive +: ${id === 0}`), status);
+    if (!driver.version.startsWith("5.")) continue;
+    const shown = await driver.admin("haStatus", "-n", namesrv, "-b", site.address);
+    assert.doesNotMatch(shown, /Exception/);
+    if (id === 0) assert.match(shown, /InSyncSlaveNums:1/, shown);
+    else assert.match(shown, new RegExp(`MasterAddr:127\\.0\\.0\\.1:${master.site.port + 1}`), shown);
+  }
+}
+
 /** The positions of the group in a table of `topic@group` keys. */
 function positions(text: string, name: string): [queueId: number, offset: number][] {
   return parseOffsets(parseJsonObject(text))
@@ -145,6 +160,7 @@ for (const version of VERSIONS.filter((version) => isLong || version === "5.4.0"
       await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
       const sent = await driver.mustRun("SendMany", { ...args, prefix: "m", count: 80 });
       await pair.caughtUp();
+      await assertShown(driver, namesrv, pair);
       const consuming = driver.hold("ConsumeSlowly", { ...args, expect: 80, tellAfter: 16 });
       await consuming.printed("REACHED");
       await master.kill();

@@ -9,12 +9,14 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../../base/clock.ts";
 import type { MasterApi } from "../../client/master_api.ts";
 import { DataVersion } from "../../protocol/bodies/data_version.ts";
+import { requestModesFromJson } from "../../protocol/bodies/request_mode.ts";
 import { MalformedError } from "../../protocol/header.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import { RemotingError, RemotingIoError } from "../../remoting/remoting_error.ts";
 import { type ConsumerOffsets, parseOffsets } from "../consumer_offsets.ts";
 import { type DelayDelivery, levelOffsets } from "../delay_delivery.ts";
 import { Groups } from "../groups.ts";
+import type { RequestModes } from "../request_modes.ts";
 import type { CopiedTimers } from "../timers/copied_timers.ts";
 import type { Topics } from "../topics.ts";
 
@@ -129,9 +131,10 @@ export interface CopiedTables {
   offsets: ConsumerOffsets;
   delay: DelayDelivery;
   timers: CopiedTimers;
+  modes: Pick<RequestModes, "adopt">;
 }
 
-export function copySteps({ topics, groups, offsets, delay, timers }: CopiedTables): CopyStep[] {
+export function copySteps({ topics, groups, offsets, delay, timers, modes }: CopiedTables): CopyStep[] {
   return [
     {
       what: "topics",
@@ -170,6 +173,12 @@ export function copySteps({ topics, groups, offsets, delay, timers }: CopiedTabl
         const own = [...groups.table.groups.keys()].filter((group) => !Groups.isBuiltIn(group));
         requireAny("groups", own, (group) => table.groups.has(group));
         groups.adopt(table);
+      },
+    },
+    {
+      what: "ways in which groups consume",
+      async copy(master) {
+        modes.adopt(requestModesFromJson(await master.messageRequestModes()));
       },
     },
     {

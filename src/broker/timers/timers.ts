@@ -47,14 +47,15 @@ export interface TimersOptions {
   files: Files;
   clock: Clock;
   storeDirectory: string;
-  /** A slave puts and delivers nothing: should it be a master one day, all is made again of the CommitLog. */
+  /**
+   * A slave puts and delivers nothing: should it be a master one day, all is made again of the CommitLog, less what
+   * its master had delivered.
+   */
   isSlave?: boolean;
   /** As at the start, and what may change while the broker runs. */
   settings: () => TimerSettings;
   whenStored: CopierOptions["whenStored"];
   hasTopic: (topic: string) => boolean;
-  /** Another broker delivers: nothing is put into a wheel here. */
-  isCopy?: boolean;
   /** Of the wheel, for tests. */
   slotCount?: number;
 }
@@ -81,9 +82,8 @@ export class Timers {
   /** Opens what waits, unless timers are off. @throws what the disk says */
   constructor(options: TimersOptions) {
     this.#options = options;
-    if (options.isSlave) return;
-    const { files, clock, storeDirectory, isCopy } = options;
-    if (isCopy) {
+    const { files, clock, storeDirectory, isSlave } = options;
+    if (isSlave) {
       const metrics = new JsonFile(files, clock, join(storeDirectory, "config", "timermetrics"));
       this.#copy = new CopiedTimers(files, storeDirectory, metrics);
     } else if (options.settings().timersEnabled) this.#wheel = new RunningWheel(options);
@@ -115,7 +115,7 @@ export class Timers {
     return this.#wheel?.status() ?? IDLE;
   }
 
-  /** Of a copy: what is kept of the broker that delivers. */
+  /** Of a slave: what is kept of its master. */
   get copy(): CopiedTimers | undefined {
     return this.#copy;
   }

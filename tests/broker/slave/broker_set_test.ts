@@ -9,6 +9,7 @@ import { Producer } from "../../../src/client/producer.ts";
 import { parseOffsets } from "../../../src/broker/consumer_offsets.ts";
 import { type BrokerSet, type Member, newBrokerSet } from "../../harness/broker_set.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
+import { decodeTimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
 import { eventually, until } from "../../harness/until.ts";
 
 async function withSet(run: (set: BrokerSet) => Promise<void>, ...pairs: string[]): Promise<void> {
@@ -60,6 +61,9 @@ test("a slave has its master's messages, topics, groups and positions", () =>
     await master.start();
     await master.admin.createTopic("T", 3);
     await send(set, "T", "a", "b", "c");
+    const producer = new Producer({ nameServers: set.nameServer.address, group: "p" });
+    await producer.send({ topic: "T", body: "tomorrow", delayMs: 86_400_000 });
+    producer.stop();
     await slave.start();
     await set.caughtUp();
     await eventually(async () => (await slave.api.topics()).topics.has("T"));
@@ -68,6 +72,11 @@ test("a slave has its master's messages, topics, groups and positions", () =>
     await send(set, "U", "later");
     await eventually(async () => (await slave.api.topics()).topics.has("U"));
 
+    await eventually(async () => {
+      const checkpoint = await slave.api.timerCheckpoint().catch(() => new Uint8Array());
+      return checkpoint.length > 0 &&
+        decodeTimerCheckpoint(Buffer.from(checkpoint)).masterQueueOffset === 1;
+    });
     const status = await set.haStatus(master);
     assert.equal(status.master, true);
     assert.equal(status.haConnectionInfo.length, 1);

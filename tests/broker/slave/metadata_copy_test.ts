@@ -6,6 +6,7 @@ import { DelayDelivery } from "../../../src/broker/delay_delivery.ts";
 import { Groups } from "../../../src/broker/groups.ts";
 import { JsonFile } from "../../../src/broker/json_file.ts";
 import { copySteps, MetadataCopy } from "../../../src/broker/slave/metadata_copy.ts";
+import { RequestModes } from "../../../src/broker/request_modes.ts";
 import { CopiedTimers } from "../../../src/broker/timers/copied_timers.ts";
 import { Topics } from "../../../src/broker/topics.ts";
 import { MasterApi } from "../../../src/client/master_api.ts";
@@ -23,6 +24,8 @@ const ANSWERS: Record<number, string> = {
   [RequestCode.GET_ALL_CONSUMER_OFFSET]:
     `{"dataVersion":{"counter":3,"stateVersion":0,"timestamp":1700000000003},"groupTopicMap":{},"offsetTable":{"T@g":{0:12,1:7}}}`,
   [RequestCode.GET_ALL_DELAY_OFFSET]: `{"dataVersion":{"counter":9},"offsetTable":{1:5,2:9}}`,
+  [RequestCode.GET_ALL_MESSAGE_REQUEST_MODE]:
+    `{"messageRequestModeMap":{"T":{"g":{"consumerGroup":"g","mode":"POP","popShareQueueNum":2,"topic":"T"}}}}`,
   [RequestCode.GET_TIMER_METRICS]:
     `{"dataVersion":{"counter":2},"timingCount":{"T":{"count":3,"timeStamp":5}}}`,
   [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG]:
@@ -63,6 +66,7 @@ function newSlave(answers: Record<number, string>) {
       delayOffsetFlushIntervalMs: 10_000,
       whenStored: () => {},
     }),
+    modes: new RequestModes(new JsonFile(files, clock, "/config/messageRequestMode.json")),
     timers: new CopiedTimers(files, "/", new JsonFile(files, clock, "/config/timermetrics")),
   });
   const tables = open();
@@ -111,6 +115,7 @@ test("copy() takes topics, positions, progress of delays and groups as a master 
   assert.ok(groups.has("TOOLS_CONSUMER"), "built-in groups stay");
   await offsets.close();
   const again = open();
+  assert.equal(again.modes.get("T", "g")!.popShareQueueNum, 2);
   // the wheel is made anew of the messages, less those that the master has delivered
   const { readTimeMs, logFlushPosition, queueOffset, masterQueueOffset } = decodeTimerCheckpoint(
     again.timers.checkpoint()!,
