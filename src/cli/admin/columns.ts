@@ -24,8 +24,10 @@ export interface Table {
 type Paint = (text: string, ...how: Colour[]) => string;
 
 const GAP = 2;
-/** A flexible column is not cut below that. */
-const MIN_FLEXIBLE_WIDTH = 16;
+/** A flexible column is not cut below that; before, optional columns are left out. */
+const MIN_FLEXIBLE_WIDTH = 32;
+/** Where even that is too wide. */
+const LAST_FLEXIBLE_WIDTH = 10;
 
 /** @param terminalColumns undefined: nothing is cut */
 export function layOut(table: Table, terminalColumns: number | undefined, paint: Paint): string {
@@ -59,7 +61,7 @@ function fit(columns: readonly Column[], widths: number[], terminalColumns: numb
     shown = shown.filter((index) => index !== dropped);
   }
   while (excess() > 0) {
-    const widest = shown.filter((index) => columns[index].isFlexible && widths[index] > least(index))
+    const widest = shown.filter((index) => columns[index].isFlexible && widths[index] > LAST_FLEXIBLE_WIDTH)
       .sort((a, b) => widths[b] - widths[a])[0];
     if (widest === undefined) break;
     widths[widest]--;
@@ -75,7 +77,7 @@ function cell(
   colour: Colour | undefined,
   paint: Paint,
 ): string {
-  const cut = cutTo(text, width);
+  const cut = cutMiddle(text, width);
   const painted = colour === undefined ? cut : paint(cut, colour);
   const padding = " ".repeat(Math.max(0, width - stringWidth(cut)));
   if (column.isNumber) return padding + painted;
@@ -83,6 +85,17 @@ function cell(
 }
 
 const segmenter = new Intl.Segmenter();
+
+/** Names often differ in their ends only: what is cut out of the middle shows as `…`. */
+export function cutMiddle(text: string, width: number): string {
+  if (stringWidth(text) <= width) return text;
+  const tailWidth = Math.floor((width - 1) / 3);
+  const segments = [...segmenter.segment(text)].map(({ segment }) => segment);
+  let tail = "";
+  while (stringWidth(segments.at(-1)! + tail) <= tailWidth) tail = segments.pop()! + tail;
+  const head = cutTo(segments.join(""), width - stringWidth(tail));
+  return head + tail;
+}
 
 /** At most so many places on the terminal; what is cut off shows as `…`. */
 export function cutTo(text: string, width: number): string {

@@ -31,7 +31,7 @@ export const groupLagCommand = adminCommand({
   summary: "Show how far groups are behind",
   help:
     "BEHIND is how long ago the last message that was consumed had been stored, where more are waiting: the next " +
-    "message is at most so old. Without GROUP only groups that are behind are listed.",
+    "message is at most so old. LAST is that time of a single queue. Without GROUP only groups that are behind are listed.",
   operands: [{ name: "GROUP", isOptional: true, kind: "group" }],
   options,
   examples: [
@@ -160,17 +160,17 @@ async function oneGroupOnly({ cluster, given, operands, out }: Context<typeof op
         { head: "TOPIC", isFlexible: true },
         { head: "BROKER", isFlexible: true },
         { head: "QUEUE", isNumber: true },
-        { head: "BROKER-OFFSET", isNumber: true },
-        { head: "CONSUMER-OFFSET", isNumber: true },
+        { head: "POSITION", isNumber: true },
+        { head: "END", isNumber: true },
         { head: "LAG", isNumber: true },
-        { head: "CONSUMED", isNumber: true, isOptional: true },
+        { head: "LAST", isNumber: true, isOptional: true },
       ],
       rows: positions.map(([queue, position]) => [
         queue.topic,
         queue.brokerName,
         queue.queueId,
-        position.brokerOffset,
         position.consumerOffset,
+        position.brokerOffset,
         lagOf(position).lag,
         formatAge(position.lastTimestamp, nowMs),
       ]),

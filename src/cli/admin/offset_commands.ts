@@ -40,10 +40,10 @@ const show = adminCommand({
         { head: "TOPIC", isFlexible: true },
         { head: "BROKER", isFlexible: true },
         { head: "QUEUE", isNumber: true },
-        { head: "CONSUMER-OFFSET", isNumber: true },
-        { head: "BROKER-OFFSET", isNumber: true },
+        { head: "POSITION", isNumber: true },
+        { head: "END", isNumber: true },
         { head: "LAG", isNumber: true },
-        { head: "CONSUMED", isNumber: true, isOptional: true },
+        { head: "LAST", isNumber: true, isOptional: true },
       ],
       rows: positions.map(([queue, position]) => [
         queue.topic,

@@ -7,6 +7,8 @@ import { TopScreen, type View } from "./top_screen.ts";
 import { type Snapshot, takeSnapshot, type TopRates, topRates } from "./top_snapshot.ts";
 
 const DEFAULT_INTERVAL_MS = 2000;
+/** Over how long the rates of groups are measured: some of the intervals in which consumers commit. */
+const GROUP_WINDOW_MS = 15_000;
 
 const options = {
   ...brokerOptions,
@@ -19,7 +21,8 @@ export const topCommand = adminCommand({
   name: "top",
   summary: "Show rates and lag of topics and groups as they change",
   help:
-    "Rates are counted between two looks at the queues' ends and the groups' positions. Keys: t topics only, g " +
+    "Rates of topics are counted between two looks at their queues' ends; those of groups over some 15 seconds, for " +
+    "consumers commit every five. Keys: t topics only, g " +
     "groups only, b both, q or ctrl-c ends it. Not on a terminal it measures once, prints, and ends.",
   operands: [{ name: "PATTERN", isOptional: true, kind: "topic" }],
   options,
@@ -72,7 +75,7 @@ const VIEW_KEYS: Readonly<Record<string, View>> = { t: "topics", g: "groups", b:
 async function live(context: Context<typeof options>, intervalMs: number): Promise<void> {
   const { cluster, out, surroundings } = context;
   // The first look tells on the normal screen what is wrong with the cluster.
-  let before = await look(context);
+  const looks = [await look(context)];
   let rates: TopRates | undefined;
   let problem: string | undefined;
   let view: View = "both";
@@ -88,7 +91,13 @@ async function live(context: Context<typeof options>, intervalMs: number): Promi
     const { columns, rows } = surroundings.terminal!;
     const failures = cluster.failures.map(({ peer, error }) => `${peer}: ${error}`);
     const notes = problem === undefined ? failures : [problem, ...failures];
-    const lines = screen.lines(rates ?? topRates(before, before), { view, columns, rows, notes, intervalMs });
+    const lines = screen.lines(rates ?? topRates(looks[0], looks[0]), {
+      view,
+      columns,
+      rows,
+      notes,
+      intervalMs,
+    });
     const text = lines.map((line) => `${line}${ERASE_LINE_REST}`).join("\r\n");
     await out.write(`${HOME}${text}${ERASE_SCREEN_REST}`);
   };
@@ -113,8 +122,9 @@ async function live(context: Context<typeof options>, intervalMs: number): Promi
       cluster.failures.length = 0;
       try {
         const now = await look(context);
-        rates = topRates(before, now);
-        before = now;
+        while (looks.length > 1 && now.takenMs - looks[1].takenMs >= GROUP_WINDOW_MS) looks.shift();
+        rates = topRates(looks.at(-1)!, now, looks[0]);
+        looks.push(now);
         problem = undefined;
       } catch (error) {
         // The cluster may come back: what was known stays on the screen.

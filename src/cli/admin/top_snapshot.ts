@@ -31,6 +31,8 @@ interface GroupState extends Lag {
   readonly members: number;
   /** The sum of the positions: its growth is what was consumed. */
   readonly consumed: number;
+  /** As brokers count what they hand out, over the last minute. */
+  readonly handedOutPerSecond: number;
 }
 
 export async function takeSnapshot(cluster: Cluster, choice: SnapshotChoice): Promise<Snapshot> {
@@ -63,16 +65,18 @@ async function topicStates(cluster: Cluster, choice: SnapshotChoice, isWanted: (
 
 async function groupStates(cluster: Cluster, choice: SnapshotChoice, isWanted: (name: string) => boolean) {
   const brokers = await cluster.masters(choice);
-  const sums = new Map<string, Lag & { consumed: number }>();
+  const sums = new Map<string, Lag & { consumed: number; handedOutPerSecond: number }>();
   for (const [, { groups }] of await cluster.each(brokers, allConsumeStats)) {
     for (const [group, byTopic] of groups) {
       if (!isWanted(group) || (!choice.all && isSystemGroup(group))) continue;
-      let { consumed, ...lag } = sums.get(group) ?? { ...NO_LAG, consumed: 0 };
+      let { consumed, handedOutPerSecond, ...lag } = sums.get(group) ??
+        { ...NO_LAG, consumed: 0, handedOutPerSecond: 0 };
+      for (const { consumeTps } of byTopic) handedOutPerSecond += consumeTps;
       for (const [, position] of byTopic.flatMap(({ offsetTable }) => offsetTable)) {
         lag = addLag(lag, { ...lagOf(position), inFlight: 0 });
         consumed += position.consumerOffset;
       }
-      sums.set(group, { ...lag, consumed });
+      sums.set(group, { ...lag, consumed, handedOutPerSecond });
     }
   }
   const states = await inParallel([...sums], async ([group, sum]) => {
@@ -104,31 +108,38 @@ export interface GroupRate {
   readonly group: string;
   readonly members: number;
   readonly lag: number;
+  /** What it committed; where that was measured for too short a time, what brokers handed out. */
   readonly outPerSecond: number;
   /** How fast the lag grows; negative where the group catches up. */
   readonly lagPerSecond: number;
   readonly behindMs: number | null;
 }
 
-export function topRates(before: Snapshot, now: Snapshot): TopRates {
+/** Consumers commit their positions every five seconds: in less time than that these tell no rate. */
+const COMMIT_INTERVAL_MS = 5000;
+
+/** @param groupsBefore an older look to compare groups with, for their positions grow by fits and starts */
+export function topRates(before: Snapshot, now: Snapshot, groupsBefore: Snapshot = before): TopRates {
   const measuredMs = now.takenMs - before.takenMs;
-  const perSecond = (change: number) => measuredMs > 0 ? change * 1000 / measuredMs : 0;
+  const groupsMs = now.takenMs - groupsBefore.takenMs;
+  const rate = (change: number, ms: number) => ms > 0 ? change * 1000 / ms : 0;
   // Ends and positions grow; where they don't, something was deleted or reset.
   const growth = (value: number, old: number | undefined) => Math.max(0, value - (old ?? value));
   const topics = [...now.topics].map(([topic, state]): TopicRate => ({
     topic,
-    inPerSecond: perSecond(growth(state.written, before.topics.get(topic)?.written)),
+    inPerSecond: rate(growth(state.written, before.topics.get(topic)?.written), measuredMs),
     messages: state.messages,
     lastMessageMs: state.lastMessageMs,
   })).sort((a, b) => b.inPerSecond - a.inPerSecond || byName(a.topic, b.topic));
   const groups = [...now.groups].map(([group, state]): GroupRate => {
-    const old = before.groups.get(group);
+    const old = groupsBefore.groups.get(group);
+    const committed = rate(growth(state.consumed, old?.consumed), groupsMs);
     return {
       group,
       members: state.members,
       lag: state.lag,
-      outPerSecond: perSecond(growth(state.consumed, old?.consumed)),
-      lagPerSecond: perSecond(state.lag - (old ?? state).lag),
+      outPerSecond: groupsMs > COMMIT_INTERVAL_MS ? committed : state.handedOutPerSecond,
+      lagPerSecond: rate(state.lag - (old ?? state).lag, groupsMs),
       behindMs: behindMs(state, now.wallMs) ?? null,
     };
   }).sort((a, b) => b.lag - a.lag || b.outPerSecond - a.outPerSecond || byName(a.group, b.group));

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import stringWidth from "string-width";
-import { cutTo, layOut, printable, type Table } from "../../../src/cli/admin/columns.ts";
+import { cutMiddle, cutTo, layOut, printable, type Table } from "../../../src/cli/admin/columns.ts";
 
 const plain = (text: string) => text;
 
@@ -23,12 +23,23 @@ test("columns are aligned, numbers to the right, without blanks at the end", () 
   );
 });
 
-test("where it is narrow, cells are cut before columns are left out", () => {
-  assert.match(layOut(table, 30, plain), /^a-much-longer-nam… {2}1000 {2}y$/m);
-  const narrow = layOut(table, 24, plain).split("\n");
-  assert.deepEqual(narrow[0].split(/ +/), ["NAME", "N"]);
-  assert.ok(narrow.every((line) => line.length <= 24), narrow.join("\n"));
-  assert.match(narrow[2], /^a-much-longer-[a-z-]*… {2}1000$/);
+test("where it is narrow, optional columns are left out before names become too short", () => {
+  const name = `orders-${"x".repeat(30)}-production`;
+  const long: Table = { ...table, rows: [[name, 1000, "more"]] };
+  const at = (columns: number) => layOut(long, columns, plain).trimEnd().split("\n");
+  assert.match(at(80)[1], /^orders-x+-production {2}1000 {2}more$/);
+  assert.match(at(50)[1], /^orders-x+…x*-production {2}1000 {2}more$/);
+  assert.match(at(40)[1], /^orders-x+…x*-?production {2}1000$/);
+  assert.match(at(30)[1], /^orders-x+…[a-z]*uction {2}1000$/);
+  for (const columns of [80, 50, 40, 30]) {
+    assert.ok(at(columns).every((line) => line.length <= columns), at(columns).join("\n"));
+  }
+});
+
+test("what is cut out of a name is its middle", () => {
+  assert.equal(cutMiddle("orders-of-europe", 16), "orders-of-europe");
+  assert.equal(cutMiddle("orders-of-europe", 10), "orders…ope");
+  assert.ok(stringWidth(cutMiddle("订单订单订单订单", 9)) <= 9);
 });
 
 test("wide characters count as what they take", () => {

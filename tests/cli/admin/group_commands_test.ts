@@ -128,7 +128,7 @@ describe("rmq group and rmq producer", () => {
     assert.match(await rmq.ok("group", "lag", "laggards"), /\n3 messages behind, /);
     assert.match(
       await rmq.ok("group", "lag", "laggards", "--queues"),
-      /^lagging +broker-a +1 +5 +2 +3 +\d+s$/m,
+      /^lagging +broker-a +1 +2 +5 +3 +\d+s$/m,
     );
   });
 

@@ -11,7 +11,14 @@ const plain = { colour: (text: string) => text };
 
 function snapshot(takenMs: number, written: number, consumed: number): Snapshot {
   const topic = { written, messages: written, lastMessageMs: 1000 };
-  const group = { members: 1, consumed, lag: written - consumed, inFlight: 0, lastConsumedMs: 500 };
+  const group = {
+    members: 1,
+    consumed,
+    handedOutPerSecond: 77,
+    lag: written - consumed,
+    inFlight: 0,
+    lastConsumedMs: 500,
+  };
   return {
     takenMs,
     wallMs: 10_000,
@@ -21,23 +28,26 @@ function snapshot(takenMs: number, written: number, consumed: number): Snapshot 
 }
 
 test("rates are what has changed between two looks", () => {
-  const rates = topRates(snapshot(0, 100, 40), snapshot(2000, 300, 140));
-  assert.deepEqual([rates.inPerSecond, rates.outPerSecond, rates.lag, rates.measuredMs], [
-    100,
-    50,
-    160,
-    2000,
-  ]);
-  assert.deepEqual(rates.topics.map(({ topic, inPerSecond }) => [topic, inPerSecond]), [["orders", 100], [
-    "quiet",
-    0,
-  ]]);
+  const rates = topRates(snapshot(8000, 100, 40), snapshot(10_000, 300, 140), snapshot(0, 60, 40));
+  assert.deepEqual(
+    [rates.inPerSecond, rates.outPerSecond, rates.lag, rates.measuredMs],
+    [100, 10, 160, 2000],
+  );
+  assert.deepEqual(
+    rates.topics.map(({ topic, inPerSecond }) => [topic, inPerSecond]),
+    [["orders", 100], ["quiet", 0]],
+  );
   const [billing] = rates.groups;
-  assert.deepEqual([billing.outPerSecond, billing.lagPerSecond, billing.behindMs], [50, 50, 9500]);
+  assert.deepEqual([billing.outPerSecond, billing.lagPerSecond, billing.behindMs], [10, 14, 9500]);
+});
+
+test("in less time than consumers take to commit, the broker's own count is the rate of a group", () => {
+  const rates = topRates(snapshot(0, 100, 40), snapshot(2000, 300, 40));
+  assert.equal(rates.groups[0].outPerSecond, 77);
 });
 
 test("a topic that was deleted or a group that was reset has no negative rate", () => {
-  const rates = topRates(snapshot(0, 100, 40), snapshot(1000, 10, 0));
+  const rates = topRates(snapshot(0, 100, 40), snapshot(6000, 10, 0));
   assert.deepEqual([rates.inPerSecond, rates.outPerSecond], [0, 0]);
 });
 

@@ -162,6 +162,6 @@ describe("rmq topic", () => {
     assert.ok((await rmq.ok("topic", "list", "long-*")).includes(name));
     const { out } = await rmq.run(["topic", "list", "long-*"], terminal(80));
     assert.ok(out.split("\n").every((line) => line.length <= 80), out);
-    assert.match(out, /^long-x+… +NORMAL +8 +RW/m);
+    assert.match(out, /^long-x+…x+ +NORMAL +8 +RW/m);
   });
 });
