@@ -137,7 +137,10 @@ export class Producer {
    * succeeds means that the wish is stored, not that the message has been found.
    * @throws RemotingError with the broker's code
    */
-  async recall(topic: string, { brokerName, recallHandle }: SendResult): Promise<void> {
+  async recall(
+    topic: string,
+    { brokerName, recallHandle }: Pick<SendResult, "brokerName" | "recallHandle">,
+  ): Promise<void> {
     if (recallHandle === undefined) throw new Error("the message does not wait: it can't be taken back");
     const queues = await this.#routes.writableQueues(topic);
     const queue = queues.find((queue) => queue.brokerName === brokerName);

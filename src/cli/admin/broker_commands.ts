@@ -4,6 +4,7 @@ import { formatBytes } from "../store_text.ts";
 import { brokerCleanCommand } from "./broker_clean.ts";
 import { brokerConfigCommands } from "./broker_config.ts";
 import { drainCommand, resumeCommand } from "./broker_drain.ts";
+import { brokerReplicationCommand } from "./broker_replication.ts";
 import { type BrokerState, brokerState, shortVersion } from "./broker_state.ts";
 import { type Broker, identityOf } from "./cluster.ts";
 import { adminCommand, brokerOptions, FAILURES } from "./command.ts";
@@ -139,6 +140,7 @@ export const brokerCommands = [
   list,
   status,
   ...brokerConfigCommands,
+  brokerReplicationCommand,
   drainCommand,
   resumeCommand,
   brokerCleanCommand,

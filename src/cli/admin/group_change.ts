@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { deleteGroup, groupConfigs, putGroup } from "../../client/admin/groups.ts";
+import { deleteGroup, groupConfigs, putGroup, setRequestMode } from "../../client/admin/groups.ts";
 import { deleteTopic } from "../../client/admin/topics.ts";
 import { type GroupConfig, groupConfig } from "../../protocol/bodies/subscription_group.ts";
 import { type Given, UsageError } from "../args.ts";
@@ -9,6 +9,7 @@ import { confirm } from "./confirm.ts";
 import { membershipOf, oneGroup } from "./group_facts.ts";
 import { configJson } from "./group_show.ts";
 import { listed } from "./text.ts";
+import { oneTopic } from "./topic_facts.ts";
 
 const groupOperand = { name: "GROUP", kind: "group" } as const;
 
@@ -136,6 +137,39 @@ const remove = adminCommand({
   },
 });
 
+const mode = adminCommand({
+  name: "mode",
+  summary: "Let a group pop a topic, or pull it",
+  help:
+    "It counts for push consumers of 5.x clients that let brokers share the queues (clientRebalance=false). Brokers " +
+    "of 4.9 know no such thing.",
+  operands: [groupOperand, { name: "TOPIC", kind: "topic" }, { name: "pop|pull" }],
+  options: {
+    ...brokerOptions,
+    share: {
+      value: "N",
+      help: "With pop: each member's queues are shared with N others (default: with all)",
+    },
+  },
+  examples: [["group mode billing orders pop", "members share queues message by message"]],
+  json: `{"group", "topic", "mode": POP|PULL, "brokers": [names],
+ ${FAILURES}}`,
+  async run({ cluster, given, operands, out }) {
+    const [group, topic, word] = operands;
+    if (word !== "pop" && word !== "pull") throw new UsageError(`a group can pop or pull, not ${word}.`);
+    const mode = word === "pop" ? "POP" : "PULL";
+    const popShareQueueNum = numberOption("--share", given.share, 0);
+    await oneGroup(cluster, group, given);
+    const { configs } = await oneTopic(cluster, topic, given);
+    const done = await cluster.each(configs.map(([broker]) => broker), (broker) => {
+      return setRequestMode(broker, { consumerGroup: group, topic, mode, popShareQueueNum });
+    });
+    const brokers = done.map(([broker]) => broker.name);
+    if (out.isJson) return await out.json({ group, topic, mode, brokers, failures: cluster.failures });
+    await out.line(`${group} will ${word} ${topic} on ${listed(brokers)}.`);
+  },
+});
+
 /** What is asked for, over what there is. @throws UsageError */
 function wished(given: Given<typeof settingOptions>, base: GroupConfig): GroupConfig {
   const bounds = { min: 0, max: 0x7fffffff };
@@ -159,4 +193,4 @@ function onOff(option: string, text: string | undefined, fallback: boolean): boo
   return value;
 }
 
-export const groupChangeCommands = [create, update, remove];
+export const groupChangeCommands = [create, update, remove, mode];

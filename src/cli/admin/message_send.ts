@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type OutgoingMessage, Producer, type SendResult } from "../../client/producer.ts";
 import { UsageError } from "../args.ts";
 import type { Surroundings } from "../command.ts";
+import { parseDuration, parseTime } from "../time_text.ts";
 import { counted } from "../store_text.ts";
 import { adminCommand, numberOption } from "./command.ts";
 
@@ -13,7 +14,11 @@ const options = {
   key: { short: "k", value: "KEY", multiple: true, help: "Found by it later; may be repeated" },
   tag: { short: "t", value: "TAG", help: "What consumers filter by" },
   property: { value: "NAME=VALUE", multiple: true, help: "A property; may be repeated" },
-  delay: { value: "LEVEL", help: "Deliver later: a level of the broker, 1 to 18 by default" },
+  delay: {
+    value: "TIME|LEVEL",
+    help: "Deliver after a time such as 90s (5.x), or after a delay level of the broker",
+  },
+  at: { value: "TIME", help: "Deliver then (5.x): 04:30, 2026-11-21T04:30" },
   queue: { short: "q", value: "QUEUE", help: "To this queue (of any broker) instead of in turn" },
   file: { short: "f", value: "FILE", help: "The body is the content of a file" },
   lines: { short: "l", help: "Each line of the body is a message of its own" },
@@ -29,10 +34,14 @@ export const messageSendCommand = adminCommand({
   examples: [
     ["message send orders '{\"id\": 7}' --key order-7", "one message"],
     ["message send orders --lines < orders.jsonl", "a message for each line of a file"],
-    ["message send orders hello --delay 3", "delivered after the broker's third delay, 10 s by default"],
+    [
+      "message send orders hello --delay 90s",
+      "delivered in a minute and a half; --delay 3 is the broker's third level",
+    ],
   ],
   json: `one document on a line for each message:
-{"status": SEND_OK|FLUSH_DISK_TIMEOUT|…, "messageId", "offsetMessageId", "broker", "queueId", "queueOffset"}`,
+{"status": SEND_OK|FLUSH_DISK_TIMEOUT|…, "messageId", "offsetMessageId", "broker", "queueId", "queueOffset",
+ "recallHandle"}`,
   async run({ cluster, given, operands, out, surroundings }) {
     const [topic, body] = operands;
     const bodies = await bodiesOf(body, given.file, given.lines, surroundings);
@@ -42,7 +51,7 @@ export const messageSendCommand = adminCommand({
       keys: given.key.length > 0 ? given.key : undefined,
       tags: given.tag,
       properties: Object.fromEntries(given.property.map(propertyOf)),
-      delayLevel: given.delay === undefined ? undefined : numberOption("--delay", given.delay, 0, { min: 1 }),
+      ...momentOf(given.delay, given.at),
       queueId: given.queue === undefined ? undefined : numberOption("--queue", given.queue, 0),
     };
     // Tells first, and better than a send would, that there is no cluster.
@@ -58,7 +67,7 @@ export const messageSendCommand = adminCommand({
           const result = await producer.send({ ...message, body: one });
           sent++;
           if (out.isJson) await out.jsonLine(resultJson(result));
-          else if (bodies.length * count <= MANY) await out.line(resultLine(result));
+          else if (bodies.length * count <= MANY) await out.line(resultLine(topic, result));
           else surroundings.showProgress?.(`${sent} of ${bodies.length * count} sent`);
         }
       }
@@ -106,6 +115,19 @@ function linesOf(bytes: Uint8Array): Uint8Array[] {
   return lines;
 }
 
+/** When a message is to be delivered. @throws UsageError */
+function momentOf(delay: string | undefined, at: string | undefined) {
+  if (delay !== undefined && at !== undefined) throw new UsageError("--delay and --at exclude each other.");
+  if (at !== undefined) {
+    const deliverAtMs = parseTime(at, Date.now());
+    if (deliverAtMs === undefined) throw new UsageError(`--at takes a time, not ${at}.`);
+    return { deliverAtMs };
+  }
+  if (delay === undefined) return {};
+  const delayMs = parseDuration(delay);
+  return delayMs === undefined ? { delayLevel: numberOption("--delay", delay, 0, { min: 1 }) } : { delayMs };
+}
+
 function propertyOf(text: string): [string, string] {
   const equals = text.indexOf("=");
   if (equals <= 0) throw new UsageError(`--property takes NAME=VALUE, not ${text}.`);
@@ -120,10 +142,15 @@ export function resultJson({ brokerName, ...result }: SendResult) {
     broker: brokerName,
     queueId: result.queueId,
     queueOffset: result.queueOffset,
+    recallHandle: result.recallHandle ?? null,
   };
 }
 
-function resultLine({ status, messageId, brokerName, queueId, queueOffset }: SendResult): string {
+function resultLine(topic: string, result: SendResult): string {
+  const { status, messageId, brokerName, queueId, queueOffset, recallHandle } = result;
   const note = status === "SEND_OK" ? "" : ` (${status}: stored, but less safely than asked)`;
+  if (recallHandle !== undefined) {
+    return `Sent ${messageId} to ${brokerName}, where it waits. Take it back: rmq message recall ${topic} ${recallHandle}`;
+  }
   return `Sent ${messageId} to ${brokerName}, queue ${queueId}, offset ${queueOffset}${note}`;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { setTimeout } from "node:timers/promises";
-import { pull } from "../../client/admin/messages.ts";
+import { pull, type PullFrom } from "../../client/admin/messages.ts";
 import { maxOffset, minOffset, offsetByTime } from "../../client/admin/offsets.ts";
 import type { ReceivedMessage } from "../../client/consumer.ts";
 import { UsageError } from "../args.ts";
@@ -20,6 +20,7 @@ const options = {
   to: { value: "TIME", help: "Messages stored before then" },
   queue: { short: "q", value: "QUEUE", help: "Of this queue only" },
   tags: { short: "t", value: "TAGS", help: "Of these tags only, with || between" },
+  sql: { value: "EXPR", help: "For which an SQL92 expression over properties holds (enablePropertyFilter)" },
 } as const;
 
 export const messageTailCommand = adminCommand({
@@ -44,6 +45,9 @@ ${MESSAGE_JSON}`,
   run: tail,
 });
 
+/** Which messages are wanted. */
+type Filter = Pick<PullFrom, "tags" | "sql">;
+
 /** A queue that is read. */
 interface Source {
   readonly broker: Broker;
@@ -67,6 +71,10 @@ async function tail(context: Context<typeof options>): Promise<void> {
   const nowMs = Date.now();
   const fromMs = momentOf("--from", given.from, nowMs);
   const toMs = momentOf("--to", given.to, nowMs);
+  if (given.tags !== undefined && given.sql !== undefined) {
+    throw new UsageError("--tags and --sql exclude each other.");
+  }
+  const filter = { tags: given.tags, sql: given.sql };
   const isAll = fromMs !== undefined && given.count === undefined;
   const count = isAll ? Infinity : numberOption("--count", given.count, 10);
   if (given.follow && toMs !== undefined) throw new UsageError("--follow and --to exclude each other.");
@@ -79,11 +87,11 @@ async function tail(context: Context<typeof options>): Promise<void> {
   };
   let isStopped = false;
   void surroundings.stopRequested.then(() => isStopped = true);
-  if (count === Infinity) await printAll(cluster, sources, given.tags, print, () => isStopped);
-  else if (count > 0) await print(await latest(cluster, sources, count, given.tags));
+  if (count === Infinity) await printAll(cluster, sources, filter, print, () => isStopped);
+  else if (count > 0) await print(await latest(cluster, sources, count, filter));
   if (!given.follow) return;
   for (const source of sources) source.offset = source.endOffset;
-  await Promise.race([surroundings.stopRequested, follow(context, sources, print)]);
+  await Promise.race([surroundings.stopRequested, follow(context, sources, filter, print)]);
 }
 
 function momentOf(option: string, text: string | undefined, nowMs: number): number | undefined {
@@ -130,7 +138,7 @@ async function latest(
   cluster: Cluster,
   sources: readonly Source[],
   count: number,
-  tags: string | undefined,
+  filter: Filter,
 ): Promise<Found[]> {
   const found = await inParallel(sources, (source) =>
     cluster.attempt(source.broker, async () => {
@@ -144,7 +152,7 @@ async function latest(
       ) {
         const begin = Math.max(source.offset, end - width);
         const window: ReceivedMessage[] = [];
-        await readQueue(source, begin, end, tags, (some) => {
+        await readQueue(source, begin, end, filter, (some) => {
           window.push(...some);
           return true;
         });
@@ -160,7 +168,7 @@ async function latest(
 async function printAll(
   cluster: Cluster,
   sources: readonly Source[],
-  tags: string | undefined,
+  filter: Filter,
   print: (found: readonly Found[]) => Promise<void>,
   isStopped: () => boolean,
 ): Promise<void> {
@@ -169,7 +177,7 @@ async function printAll(
   const fill = async (source: Source) => {
     const some: ReceivedMessage[] = [];
     while (some.length === 0 && source.offset < source.endOffset) {
-      const pulled = await cluster.attempt(source.broker, () => pullSome(source, source.offset, tags));
+      const pulled = await cluster.attempt(source.broker, () => pullSome(source, source.offset, filter));
       if (pulled === undefined) source.offset = source.endOffset;
       else {
         some.push(...pulled.messages.filter(({ queueOffset }) => queueOffset < source.endOffset));
@@ -192,11 +200,11 @@ async function readQueue(
   source: Source,
   begin: number,
   end: number,
-  tags: string | undefined,
+  filter: Filter,
   take: (messages: ReceivedMessage[]) => boolean,
 ): Promise<void> {
   for (let offset = begin; offset < end;) {
-    const { messages, nextOffset } = await pullSome(source, offset, tags);
+    const { messages, nextOffset } = await pullSome(source, offset, filter);
     if (!take(messages.filter(({ queueOffset }) => queueOffset < end))) return;
     offset = Math.max(offset + 1, nextOffset);
   }
@@ -205,23 +213,24 @@ async function readQueue(
 function pullSome(
   { broker, topic, queueId }: Source,
   offset: number,
-  tags: string | undefined,
+  filter: Filter,
   suspendMs?: number,
 ) {
-  return pull(broker, { topic, queueId, offset, maxCount: PULL_COUNT, tags, suspendMs });
+  return pull(broker, { topic, queueId, offset, maxCount: PULL_COUNT, ...filter, suspendMs });
 }
 
 /** Reads all queues at once, each by long polls, until the process is asked to end. */
 async function follow(
-  { given, surroundings }: Context<typeof options>,
+  { surroundings }: Context<typeof options>,
   sources: readonly Source[],
+  filter: Filter,
   print: (found: readonly Found[]) => Promise<void>,
 ): Promise<never> {
   const complained = new Set<string>();
   await Promise.all(sources.map(async (source) => {
     for (;;) {
       try {
-        const { messages, nextOffset } = await pullSome(source, source.offset, given.tags, SUSPEND_MS);
+        const { messages, nextOffset } = await pullSome(source, source.offset, filter, SUSPEND_MS);
         await print(messages.map((message) => [source.broker, message]));
         source.offset = nextOffset;
         complained.delete(source.broker.address);

@@ -166,6 +166,18 @@ export const ALIASES: readonly Alias[] = [
     note: "-b has no effect: the group is deleted on all brokers, or on those of -c.",
   },
   {
+    name: "setConsumeMode",
+    options: { ...TARGET, t: "topicName", g: "groupName", m: "mode", q: "popShareQueueNum" },
+    command: "group mode",
+    toArgs: (given) => [
+      required(given, "groupName"),
+      required(given, "topicName"),
+      required(given, "mode").toLowerCase(),
+      ...requireTarget(given),
+      ...option("--share", given.popShareQueueNum),
+    ],
+  },
+  {
     name: "consumerProgress",
     options: { g: "groupName", t: "topicName", s: "showClientIP", c: "cluster" },
     command: "group lag",
@@ -377,6 +389,13 @@ export const ALIASES: readonly Alias[] = [
     options: { b: "brokerName" },
     command: "broker resume",
     toArgs: (given) => [required(given, "brokerName")],
+  },
+  {
+    name: "haStatus",
+    options: { ...TARGET, i: "interval" },
+    command: "broker replication",
+    toArgs: requireTarget,
+    note: "-i has no effect.",
   },
   {
     name: "deleteExpiredCommitLog",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What administrators ask a broker about itself. */
+import { decodeHaRuntimeInfo, type HaRuntimeInfo } from "../../protocol/bodies/ha_runtime_info.ts";
 import { decodeKvTable } from "../../protocol/bodies/kv_table.ts";
 import { RequestCode } from "../../protocol/request_code.ts";
 import { type AdminPeer, ask } from "./ask.ts";
@@ -38,4 +39,9 @@ export async function cleanUnusedTopics(broker: AdminPeer): Promise<void> {
 /** Deletes files of queues that point only to messages which are gone. */
 export async function cleanExpiredQueues(broker: AdminPeer): Promise<void> {
   await ask(broker, RequestCode.CLEAN_EXPIRED_CONSUMEQUEUE);
+}
+
+/** How it replicates: a master's slaves, or what a slave knows of its master. Brokers of 4.9 don't tell. */
+export async function haRuntimeInfo(broker: AdminPeer): Promise<HaRuntimeInfo> {
+  return decodeHaRuntimeInfo((await ask(broker, RequestCode.GET_BROKER_HA_STATUS)).body);
 }

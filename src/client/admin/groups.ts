@@ -6,6 +6,7 @@ import {
   type OnlineGroup,
   type ProducerInfo,
 } from "../../protocol/bodies/client_connections.ts";
+import { encodeRequestMode, type GroupRequestMode } from "../../protocol/bodies/request_mode.ts";
 import {
   decodeGroupTable,
   encodeGroupConfig,
@@ -48,4 +49,9 @@ export async function onlineGroup(broker: AdminPeer, group: string): Promise<Onl
 /** Producer groups with the clients that are connected to this broker. */
 export async function producers(broker: AdminPeer): Promise<Map<string, ProducerInfo[]>> {
   return decodeProducerTable((await ask(broker, RequestCode.GET_ALL_PRODUCER_INFO)).body);
+}
+
+/** Lets clients of 5.x with `clientRebalance=false` pop or pull a topic. Brokers of 4.9 know no such thing. */
+export async function setRequestMode(broker: AdminPeer, mode: GroupRequestMode): Promise<void> {
+  await ask(broker, RequestCode.SET_MESSAGE_REQUEST_MODE, undefined, encodeRequestMode(mode));
 }

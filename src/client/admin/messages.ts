@@ -31,6 +31,8 @@ export interface PullFrom {
   readonly maxCount: number;
   /** `*`, or tags with `||` between. */
   readonly tags?: string;
+  /** An SQL92 expression over properties, in place of tags; the broker must allow it. */
+  readonly sql?: string;
   /** How long the broker may wait for a message to come; left out: it answers at once. */
   readonly suspendMs?: number;
 }
@@ -47,9 +49,9 @@ export async function pull(broker: AdminPeer, from: PullFrom): Promise<Pulled> {
     sysFlag: PullSysFlag.SUBSCRIPTION | (suspendMs > 0 ? PullSysFlag.SUSPEND : 0),
     commitOffset: 0,
     suspendTimeoutMillis: suspendMs,
-    subscription: from.tags ?? "*",
+    subscription: from.sql ?? from.tags ?? "*",
     subVersion: Date.now(),
-    expressionType: TAG_EXPRESSION,
+    expressionType: from.sql === undefined ? TAG_EXPRESSION : "SQL92",
   });
   const patient = suspendMs > 0 ? { ...broker, timeoutMs: suspendMs + AFTER_SUSPEND_MS } : broker;
   const answer = await answerTo(patient, RequestCode.PULL_MESSAGE, fields);

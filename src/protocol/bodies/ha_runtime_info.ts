@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-import { encodeJson } from "../java_json.ts";
+import { encodeJson, parseJsonObject } from "../java_json.ts";
+import { asArray, asBoolean, asInteger, asObject, asText } from "./json_fields.ts";
 
 /** A slave as its master sees it. [RMQ HARuntimeInfo.HAConnectionRuntimeInfo] */
 export interface SlaveRuntimeInfo {
@@ -62,4 +63,43 @@ export function encodeSlaveRuntimeInfo(slave: FollowingRuntimeInfo): Uint8Array 
     master: false,
     masterCommitLogMaxOffset: 0,
   });
+}
+
+/** How a broker replicates, as it tells it. */
+export type HaRuntimeInfo =
+  | { readonly isMaster: true; readonly maxOffset: number; readonly slaves: readonly SlaveRuntimeInfo[] }
+  | { readonly isMaster: false; readonly following: FollowingRuntimeInfo };
+
+/** @throws MalformedError when it is no JSON object */
+export function decodeHaRuntimeInfo(body: Uint8Array | null): HaRuntimeInfo {
+  const object = parseJsonObject(body);
+  if (asBoolean(object.master, false)) {
+    return {
+      isMaster: true,
+      maxOffset: asInteger(object.masterCommitLogMaxOffset, 0),
+      slaves: asArray(object.haConnectionInfo).map((value) => {
+        const slave = asObject(value);
+        return {
+          addr: asText(slave.addr, ""),
+          slaveAckOffset: asInteger(slave.slaveAckOffset, 0),
+          diff: asInteger(slave.diff, 0),
+          inSync: asBoolean(slave.inSync, false),
+          transferFromWhere: asInteger(slave.transferFromWhere, 0),
+          transferredByteInSecond: asInteger(slave.transferredByteInSecond, 0),
+        };
+      }),
+    };
+  }
+  const client = asObject(object.haClientRuntimeInfo);
+  return {
+    isMaster: false,
+    following: {
+      lastReadTimestamp: asInteger(client.lastReadTimestamp, 0),
+      lastWriteTimestamp: asInteger(client.lastWriteTimestamp, 0),
+      masterAddr: asText(client.masterAddr) || undefined,
+      masterFlushOffset: asInteger(client.masterFlushOffset, 0),
+      maxOffset: asInteger(client.maxOffset, 0),
+      transferredByteInSecond: asInteger(client.transferredByteInSecond, 0),
+    },
+  };
 }

@@ -10,7 +10,7 @@
  * ```
  */
 import { MalformedError } from "../header.ts";
-import { parseJsonObject } from "../java_json.ts";
+import { encodeJson, parseJsonObject } from "../java_json.ts";
 import { asInteger, asObject, asText, type JsonObject } from "./json_fields.ts";
 
 export type RequestMode = "PULL" | "POP";
@@ -26,6 +26,13 @@ export interface GroupRequestMode {
 /** @throws MalformedError */
 export function decodeRequestMode(body: Uint8Array | null): GroupRequestMode {
   return requestModeOf(parseJsonObject(body));
+}
+
+/** The body of SET_MESSAGE_REQUEST_MODE. */
+export function encodeRequestMode(
+  { consumerGroup, mode, popShareQueueNum, topic }: GroupRequestMode,
+): Uint8Array {
+  return encodeJson({ consumerGroup, mode, popShareQueueNum, topic });
 }
 
 /** All entries of the table. @throws MalformedError */

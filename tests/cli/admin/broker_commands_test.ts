@@ -136,6 +136,15 @@ describe("rmq broker and rmq cluster", () => {
     assert.equal((await rmq.json("topic", "route", "drained")).brokers[0].perm, 6);
   });
 
+  test("replication tells which slaves follow a master", async () => {
+    const { brokers: [one] } = await rmq.json("broker", "replication");
+    assert.deepEqual([one.broker, one.role, one.slaves], ["broker-a", "master", []]);
+    assert.match(
+      await rmq.ok("broker", "replication", "broker-a"),
+      /^broker-a +0 +master +no slave +- +- +-$/m,
+    );
+  });
+
   test("clean asks, and knows what it can clean", async () => {
     assert.match(
       await rmq.fails("broker", "clean", "everything"),

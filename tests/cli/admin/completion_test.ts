@@ -40,6 +40,7 @@ describe("completion", () => {
     assert.deepEqual(await offered("topic", "create", "x", "--re"), ["--read-queues", "--replace"]);
     assert.deepEqual(await offered("broker", "--conf"), ["--configFile"]);
     assert.deepEqual(await offered("topic", "create", "x", "--perm", ""), ["rw", "r", "w", "none"]);
+    assert.deepEqual(await offered("group", "mode", "g", "t", ""), ["pop", "pull"]);
   });
 
   test("names are offered from the cluster", async () => {

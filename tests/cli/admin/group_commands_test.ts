@@ -150,6 +150,18 @@ describe("rmq group and rmq producer", () => {
     assert.match(await rmq.fails("topic", "show", "%RETRY%parting"), /no topic %RETRY%parting/);
   });
 
+  test("mode lets a group pop a topic, or pull it", async () => {
+    await rmq.ok("topic", "create", "popped");
+    await rmq.ok("group", "create", "poppers");
+    assert.equal(
+      await rmq.ok("group", "mode", "poppers", "popped", "pop"),
+      "poppers will pop popped on broker-a.\n",
+    );
+    assert.equal((await rmq.json("group", "mode", "poppers", "popped", "pull")).mode, "PULL");
+    assert.match(await rmq.fails("group", "mode", "poppers", "popped", "push"), /can pop or pull, not push/);
+    assert.match(await rmq.fails("group", "mode", "nobody", "popped", "pop"), /there is no group nobody/);
+  });
+
   test("producer list shows who sends", async () => {
     await rmq.ok("topic", "create", "sent-to");
     const { Producer } = await import("../../../src/client/producer.ts");

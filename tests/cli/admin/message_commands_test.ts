@@ -14,9 +14,26 @@ describe("rmq message", () => {
   let rmq: Rmq;
 
   before(async () => {
-    cluster = await startTestCluster("traceTopicEnable=true");
+    cluster = await startTestCluster(
+      "traceTopicEnable=true",
+      "enablePropertyFilter=true",
+      "recallMessageEnable=true",
+    );
     rmq = new Rmq(cluster.nameServer.address);
-    for (const topic of ["sent", "tailed", "found", "lined", "followed", "tagged", "binary", "at"]) {
+    for (
+      const topic of [
+        "sent",
+        "tailed",
+        "found",
+        "lined",
+        "followed",
+        "tagged",
+        "binary",
+        "at",
+        "later",
+        "priced",
+      ]
+    ) {
       await rmq.ok("topic", "create", topic, "--queues", "2");
     }
   });
@@ -63,6 +80,49 @@ describe("rmq message", () => {
     }
     const bodies = (await rmq.jsonLines("message", "tail", "lined")).map(({ body }) => body);
     assert.deepEqual(bodies, ["one", "two", "three", "four\n"]);
+  });
+
+  test("send delivers later, and recall takes that back", async () => {
+    const [waiting] = await rmq.jsonLines("message", "send", "later", "x", "--delay", "1h");
+    assert.ok(waiting.recallHandle.length > 20);
+    assert.deepEqual(await rmq.json("message", "recall", "later", waiting.recallHandle), {
+      topic: "later",
+      broker: "broker-a",
+      handle: waiting.recallHandle,
+    });
+    const inAnHour = `@${Date.now() + 3_600_000}`;
+    const told = await rmq.ok("message", "send", "later", "x", "--at", inAnHour);
+    assert.match(
+      told,
+      /^Sent \w+ to broker-a, where it waits\. Take it back: rmq message recall later \S+\n$/,
+    );
+    const [level] = await rmq.jsonLines("message", "send", "later", "x", "--delay", "18");
+    assert.equal(level.recallHandle, null);
+    assert.match(
+      await rmq.fails("message", "send", "later", "x", "--delay", "soon"),
+      /--delay takes a whole number/,
+    );
+    assert.match(
+      await rmq.fails("message", "send", "later", "x", "--at", "soon"),
+      /--at takes a time, not soon/,
+    );
+    assert.match(
+      await rmq.fails("message", "send", "later", "x", "--at", "1h", "--delay", "1h"),
+      /exclude each other/,
+    );
+    assert.match(await rmq.fails("message", "recall", "later", "nonsense"), /nonsense is no handle/);
+  });
+
+  test("tail looks at properties with SQL", async () => {
+    for (const price of [5, 15]) {
+      await rmq.ok("message", "send", "priced", `costs ${price}`, "--property", `price=${price}`);
+    }
+    const dear = await rmq.jsonLines("message", "tail", "priced", "--sql", "price > 10");
+    assert.deepEqual(dear.map(({ body }) => body), ["costs 15"]);
+    assert.match(
+      await rmq.fails("message", "tail", "priced", "--sql", "a", "--tags", "b"),
+      /exclude each other/,
+    );
   });
 
   test("many messages are counted, not listed", async () => {

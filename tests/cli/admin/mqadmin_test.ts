@@ -52,6 +52,7 @@ describe("rmq admin", () => {
     await admin("updateTopic -c DefaultCluster -t T -r 1 -w 1");
     await admin("updateSubGroup -c DefaultCluster -g G -r 3 -s true -o false");
     assert.match(await admin("getConsumerConfig -g G"), /^broker-a +yes +yes +no +3 +1$/m);
+    await admin("setConsumeMode -c DefaultCluster -t T -g G -m PULL -q 2");
     await admin("sendMessage -t T -k K -c Tag", "-p", "the body");
     const found = JSON.parse(await admin("queryMsgByKey -t T -k K --json")).messages;
     assert.equal(found[0].body, "the body");
@@ -92,6 +93,7 @@ describe("rmq admin", () => {
     assert.match(await admin("brokerStatus -c DefaultCluster"), /^brokerActive +true$/m);
     await admin("updateBrokerConfig -b broker-a -k maxMessageSize -v 5000");
     assert.match(await admin(`getBrokerConfig -b ${cluster.broker.address}`), /^maxMessageSize=5000$/m);
+    assert.match(await admin("haStatus -c DefaultCluster"), /^broker-a +0 +master +no slave/m);
     await admin("wipeWritePerm -b broker-a");
     await admin("addWritePerm -b broker-a");
     for (const what of ["deleteExpiredCommitLog", "cleanExpiredCQ", "cleanUnusedTopic"]) await admin(what);

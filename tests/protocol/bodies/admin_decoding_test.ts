@@ -17,6 +17,11 @@ import {
   encodeConsumeStats,
   encodeConsumeStatsList,
 } from "../../../src/protocol/bodies/consume_stats.ts";
+import {
+  decodeHaRuntimeInfo,
+  encodeMasterRuntimeInfo,
+  encodeSlaveRuntimeInfo,
+} from "../../../src/protocol/bodies/ha_runtime_info.ts";
 import { decodeResetOffset, encodeResetOffset } from "../../../src/protocol/bodies/reset_offset.ts";
 import { decodeTopicConfigs } from "../../../src/protocol/bodies/topic_config.ts";
 import { decodeTopicStats, encodeTopicStats } from "../../../src/protocol/bodies/topic_stats.ts";
@@ -55,6 +60,33 @@ test("a consumer group's clients and subscriptions are read", () => {
   assert.equal(group.consumeType, "CONSUME_PASSIVELY");
   assert.ok(group.connections.length > 0 && group.connections.every(({ clientId }) => clientId !== ""));
   assert.ok([...group.subscriptions].every(([topic, data]) => data.topic === topic));
+});
+
+test("a master tells of its slaves, a slave of its master", () => {
+  assert.deepEqual(decodeHaRuntimeInfo(golden("ha_status")), {
+    isMaster: true,
+    maxOffset: JSON.parse(new TextDecoder().decode(golden("ha_status"))).masterCommitLogMaxOffset,
+    slaves: [],
+  });
+  const slave = {
+    addr: "10.0.0.2:43210",
+    slaveAckOffset: 90,
+    diff: 10,
+    inSync: true,
+    transferFromWhere: 90,
+    transferredByteInSecond: 7,
+  };
+  const master = decodeHaRuntimeInfo(encodeMasterRuntimeInfo({ commitLogMaxOffset: 100, slaves: [slave] }));
+  assert.deepEqual(master, { isMaster: true, maxOffset: 100, slaves: [slave] });
+  const following = {
+    lastReadTimestamp: 1,
+    lastWriteTimestamp: 2,
+    masterAddr: "10.0.0.1:10912",
+    masterFlushOffset: 3,
+    maxOffset: 4,
+    transferredByteInSecond: 5,
+  };
+  assert.deepEqual(decodeHaRuntimeInfo(encodeSlaveRuntimeInfo(following)), { isMaster: false, following });
 });
 
 test("what is absent is empty or 0, as brokers of 4.9 leave things out", () => {
