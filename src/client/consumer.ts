@@ -397,7 +397,8 @@ export class Consumer {
   }
 }
 
-function subscriptionOf(
+/** What a consumer wants of a topic: tags, or an expression over properties. */
+export function subscriptionOf(
   topic: string,
   wanted: string | { sql: string },
   subVersion: number,
@@ -424,7 +425,7 @@ function subscriptionOf(
 }
 
 /** Brokers compare hashes, which may collide. */
-function isWanted(message: ReceivedMessage, { tagsSet }: SubscriptionData): boolean {
+export function isWanted(message: ReceivedMessage, { tagsSet }: SubscriptionData): boolean {
   return tagsSet.length === 0 || (message.tags !== undefined && tagsSet.includes(message.tags));
 }
 

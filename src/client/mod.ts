@@ -3,5 +3,6 @@
 export { AdminApi } from "./admin_api.ts";
 export { Consumer, type ConsumerOptions, type ReceivedMessage } from "./consumer.ts";
 export { NameServerApi } from "./name_server_api.ts";
+export { PopConsumer, type PopConsumerOptions } from "./pop_consumer.ts";
 export { type OutgoingMessage, Producer, type ProducerOptions, type SendResult } from "./producer.ts";
 export { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";
