@@ -213,6 +213,7 @@ export async function listenForSlaves(
       housekeepingIntervalMs: settings.haHousekeepingIntervalMs,
       maxGapBytes: settings.haMaxGapBytes,
       startAtLastFile: settings.syncFromLastFile,
+      longestWaitMs: settings.slaveTimeoutMs,
     });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };

@@ -39,10 +39,8 @@ export interface TransferOptions {
   /** A slave without data begins with the last file, as Apache has it, not with the oldest one. */
   startAtLastFile: boolean;
   /** No sender waits longer than this for slaves. */
-  longestWaitMs?: number;
+  longestWaitMs: number;
 }
-
-const LONGEST_WAIT_MS = 60_000;
 
 export class SlaveConnection {
   readonly #options: TransferOptions;
@@ -206,7 +204,7 @@ export class SlaveConnection {
    * they don't count as long as a sender may wait for any of that.
    */
   #believeLater(): void {
-    this.#probation = this.#options.clock.after(this.#options.longestWaitMs ?? LONGEST_WAIT_MS, () => {
+    this.#probation = this.#options.clock.after(this.#options.longestWaitMs, () => {
       this.#probation = undefined;
       if (!this.#isClosed) this.#onAcked();
     });

@@ -126,7 +126,9 @@ export class ReplicaAppender {
       }
     }
     this.#appendRun(bytes, runAt, at);
-    if (at < bytes.length) this.#keep(bytes, at, bytes.length);
+    if (at === bytes.length) return;
+    this.#keep(bytes, at, bytes.length);
+    this.#wantedBytes(); // what can't become a record is refused at once
   }
 
   #appendRun(bytes: Buffer, from: number, to: number): void {

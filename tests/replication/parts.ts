@@ -42,6 +42,7 @@ export class Parts {
       housekeepingIntervalMs: 20_000,
       maxGapBytes: 1 << 28,
       startAtLastFile: false,
+      longestWaitMs: 3000,
       ...given,
     };
     return this.add(await ReplicationMaster.listen(options), (master) => master.close());
