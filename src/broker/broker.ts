@@ -268,7 +268,17 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     published: () => registration.published(),
     clusterQueues: new ClusterQueues(clock, (topic) => registration.route(topic)),
   }));
-  const watched = { clock, store, topics, groups, offsets, clients, dispatch, settings: options.settings };
+  const watched = {
+    clock,
+    store,
+    topics,
+    groups,
+    offsets,
+    clients,
+    timers,
+    dispatch,
+    settings: options.settings,
+  };
   const metrics = await startMetrics({ ...watched, statistics: counters.statistics });
   undo.push(() => metrics?.stop());
   const listenOn = options.listen ?? RemotingServer.listen;

@@ -86,6 +86,7 @@ doesn't wait. Brokers that run are asked by \`rmq broker list\`, \`status\`, \`c
       );
     }
     const broker = await runBroker(configuration, surroundings, given["give-up-slave-log"]);
+    surroundings.ready?.(`broker ${broker.name} serves at ${broker.address}`);
     await surroundings.stopRequested;
     await broker.stop();
     return 0;
@@ -116,10 +117,14 @@ async function runSeveral(given: Given<typeof options>, surroundings: Surroundin
   const logDirectory = given["log-dir"] ?? surroundings.logDirectory ?? "none";
   const logDirectoryOf = (file: string) =>
     logDirectory === "none" ? logDirectory : join(logDirectory, basename(file).replace(/\.[^.]*$/, ""));
+  let startingCount = files.size;
+  const ready = () => {
+    if (--startingCount === 0) surroundings.ready?.(`${files.size} brokers serve`);
+  };
   const brokers = given.configFile.map((file) => {
     const complain = (text: string) => surroundings.complain(text.replace(/^(?=.)/gm, `${file}: `));
     const logs = ["--log-dir", logDirectoryOf(file)];
-    return inWorker(["broker", "-c", file, ...common, ...logs], { ...surroundings, complain });
+    return inWorker(["broker", "-c", file, ...common, ...logs], { ...surroundings, complain, ready });
   });
   const ends = brokers.map(({ ended }) => ended);
   await Promise.race([stopRequested, ...ends]);

@@ -39,6 +39,8 @@ export interface Surroundings {
   showProgress?(text: string): void;
   /** Writes to the standard error output. */
   complain(text: string): void;
+  /** Tells who started the process that it does now what it was started for; absent: nobody wants to know. */
+  ready?(status: string): void;
   /** Directory of log files unless the command line names one; absent: none are written. */
   readonly logDirectory?: string;
   /** Runs another command line in a thread of its own, writing to `out`; absent in such a thread. */

@@ -50,6 +50,7 @@ there is one. SIGTERM and SIGINT end it.
     if (given.printConfigItem) return print(configuration.print("all")), 0;
     if (readFile !== undefined) print(`load config properties file OK, ${readFile}\n`);
     const nameServer = await runNameServer(configuration, surroundings);
+    surroundings.ready?.("name server serves");
     await surroundings.stopRequested;
     await nameServer.stop();
     return 0;

@@ -4,6 +4,7 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Surroundings, Terminal } from "./command.ts";
 import { usualLogDirectory } from "./logging.ts";
+import { notifyReady } from "./systemd.ts";
 
 /** Terminals understand it as: empty the line from here on. */
 const ERASE_REST = "\x1b[K";
@@ -36,6 +37,7 @@ export function processSurroundings(): ProcessSurroundings {
       ? (text) => void process.stderr.write(`\r${text}${ERASE_REST}${text === "" ? "" : "\r"}`)
       : undefined,
     logDirectory: usualLogDirectory(),
+    ready: notifyReady,
     complain: (text) => void process.stderr.write(text),
     stopRequested,
     async exit(status) {

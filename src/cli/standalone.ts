@@ -55,6 +55,7 @@ listenPort is the broker's: --set listenPort=20911.
         brokerConfiguration(given, sets, `127.0.0.1:${nameServer.port}`),
         surroundings,
       );
+      surroundings.ready?.("name server and broker serve");
       await surroundings.stopRequested;
       await broker.stop();
     } finally {

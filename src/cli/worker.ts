@@ -7,7 +7,7 @@ import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { Surroundings } from "./command.ts";
 
 /** From a worker. */
-type Told = { print: string } | { complain: string } | { ended: number };
+type Told = { print: string } | { complain: string } | { ready: string } | { ended: number };
 const STOP = "stop";
 
 /** A command line that runs in a thread of its own. */
@@ -29,6 +29,7 @@ export function startWorker(program: string, args: readonly string[], out: Surro
   worker.on("message", (told: Told) => {
     if ("print" in told) out.print(told.print);
     else if ("complain" in told) out.complain(told.complain);
+    else if ("ready" in told) out.ready?.(told.ready);
     else end(told.ended);
   });
   worker.on("error", (error) => {
@@ -57,6 +58,7 @@ export function workerSurroundings(): {
     surroundings: {
       print: (text) => tell({ print: text }),
       complain: (text) => tell({ complain: text }),
+      ready: (status) => tell({ ready: status }),
       stopRequested,
     },
     exit: (status) => tell({ ended: status }),

@@ -7,16 +7,23 @@ import { type Family, gauge } from "./family.ts";
 const ON_DISK = { storage_type: "local", storage_medium: "disk" };
 
 export interface MeteredBroker {
+  isReady: () => boolean;
+  /** Resident memory of the process. */
+  memoryBytes: () => number;
   permission: () => number;
   topicCount: () => number;
   groupCount: () => number;
 }
 
-export function brokerMetrics({ permission, topicCount, groupCount }: MeteredBroker): Family[] {
+export function brokerMetrics(
+  { permission, topicCount, groupCount, isReady, memoryBytes }: MeteredBroker,
+): Family[] {
   return [
     gauge("rocketmq_broker_permission", "What the broker lets do: 4 read, 2 write", permission),
     gauge("rocketmq_topic_number", "Topics", topicCount),
     gauge("rocketmq_consumer_group_number", "Consumer groups", groupCount),
+    gauge("rmq_ready", "1 while the broker takes messages", () => Number(isReady())),
+    gauge("rmq_resident_memory_bytes", "Memory of the broker's process", memoryBytes),
   ];
 }
 
@@ -53,6 +60,30 @@ export function storeMetrics(store: MeteredStore, nowMs: () => number): Family[]
         const earliestMs = store.earliestTimestamp();
         return earliestMs < 0 ? 0 : nowMs() - earliestMs;
       },
+    ),
+  ];
+}
+
+/** Messages that wait for their moment. [RMQ TimerMessageStore] */
+export function timerMetrics(
+  status: () => { readBehindMs: number; offsetBehind: number; pendingCount: number },
+): Family[] {
+  const of = (name: string, help: string, value: () => number) => gauge(name, help, value, ON_DISK);
+  return [
+    of(
+      "rocketmq_timer_enqueue_lag",
+      "Timed messages that are not in the wheel yet",
+      () => status().offsetBehind,
+    ),
+    of(
+      "rocketmq_timer_dequeue_latency_milliseconds",
+      "How late timed messages are",
+      () => status().readBehindMs,
+    ),
+    of(
+      "rmq_timer_pending_messages",
+      "Timed messages that wait for their moment",
+      () => status().pendingCount,
     ),
   ];
 }

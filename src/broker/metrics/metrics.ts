@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All metrics of a broker, under the names and labels of Apache RocketMQ 5, and the port that shows them. */
+import process from "node:process";
 import type { Clock } from "../../base/clock.ts";
 import type { BrokerSettings } from "../../config/broker_settings.ts";
 import type { Dispatch } from "../../remoting/dispatch.ts";
@@ -8,8 +9,9 @@ import type { Clients } from "../clients.ts";
 import type { ConsumerOffsets } from "../consumer_offsets.ts";
 import type { Groups } from "../groups.ts";
 import type { Statistics } from "../statistics.ts";
+import type { Timers } from "../timers/timers.ts";
 import type { Topics } from "../topics.ts";
-import { brokerMetrics, connectionMetrics, storeMetrics } from "./broker.ts";
+import { brokerMetrics, connectionMetrics, storeMetrics, timerMetrics } from "./broker.ts";
 import { lagMetrics } from "./lag.ts";
 import { requestMetrics } from "./requests.ts";
 import { serveMetrics } from "./serve.ts";
@@ -24,6 +26,7 @@ export interface MetricsOptions {
   offsets: ConsumerOffsets;
   clients: Clients;
   statistics: Statistics;
+  timers: Pick<Timers, "status">;
   dispatch: Dispatch;
 }
 
@@ -41,6 +44,8 @@ export async function startMetrics(
   const requests = requestMetrics();
   const families = [
     ...brokerMetrics({
+      isReady: () => store.refusal === undefined,
+      memoryBytes: () => process.memoryUsage.rss(),
       permission: () => settings().brokerPermission,
       topicCount: () => topics.table.size,
       groupCount: () => groups.table.groups.size,
@@ -55,6 +60,7 @@ export async function startMetrics(
     }),
     ...requests.families,
     ...storeMetrics(store, nowMs),
+    ...timerMetrics(() => options.timers.status()),
   ];
   const server = await serveMetrics({
     ...{ place, families },
