@@ -117,10 +117,7 @@ function messageHandlers(parts: BrokerParts): [number, Handler][] {
     ...sendHandlers({ ...sends, ...more, hasLocks, published: parts.published }),
     ...recallHandlers({ ...sends, ...more }),
     ...sendBackHandlers(sends),
-    ...replyHandlers({
-      ...{ store, durability, topics, statistics, clock, storeHost, settings },
-      connectionOf: (clientId) => clients.connectionOf(clientId),
-    }),
+    ...replyHandlers({ ...sends, clock, connectionOf: (clientId) => clients.connectionOf(clientId) }),
     ...timedReads(
       parts,
       pullHandlers({

@@ -5,4 +5,6 @@ export { Consumer, type ConsumerOptions, type ReceivedMessage } from "./consumer
 export { NameServerApi } from "./name_server_api.ts";
 export { PopConsumer, type PopConsumerOptions } from "./pop_consumer.ts";
 export { type OutgoingMessage, Producer, type ProducerOptions, type SendResult } from "./producer.ts";
+export type { Reply } from "./replies.ts";
+export type { Decide, Decision } from "./transactions.ts";
 export { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";

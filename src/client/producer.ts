@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { type BatchPart, encodeBatch } from "../protocol/batch_body.ts";
 import { encodeHeartbeat } from "../protocol/bodies/heartbeat.ts";
 import { recallMessageRequest } from "../protocol/headers/recall.ts";
 import { encodeSendV2, sendResponse } from "../protocol/headers/send.ts";
-import { createUniqueKey } from "../protocol/message_id.ts";
+import { createUniqueKey, parseOffsetMessageId } from "../protocol/message_id.ts";
 import { encodeProperties, Property } from "../protocol/properties.ts";
 import { RequestCode } from "../protocol/request_code.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
+import { SysFlag } from "../protocol/sys_flag.ts";
 import { RemotingClient } from "../remoting/client.ts";
 import type { OutgoingRequest } from "../remoting/command.ts";
+import { Dispatch } from "../remoting/dispatch.ts";
 import { RemotingError, RemotingIoError } from "../remoting/remoting_error.ts";
+import type { ReceivedMessage } from "./consumer.ts";
+import { Replies, type Reply, ReplyProperty } from "./replies.ts";
 import { type RoutedQueue, Routes } from "./routes.ts";
+import { checkHandler, type Decide, type Decision, endRequest } from "./transactions.ts";
 
 export interface ProducerOptions {
   /** `host:port` items separated by `;`. */
@@ -21,6 +26,8 @@ export interface ProducerOptions {
   timeoutMs?: number;
   /** Further tries after a failure, at other queues. */
   retries?: number;
+  /** What brokers are told when they ask about a transaction; without it they ask again. */
+  decide?: Decide;
 }
 
 /** A message to be sent. */
@@ -55,6 +62,12 @@ export interface SendResult {
   recallHandle?: string;
 }
 
+/** A message that is stored, and at which broker. */
+interface Sent {
+  result: SendResult;
+  address: string;
+}
+
 const STATUS: ReadonlyMap<number, SendResult["status"]> = new Map([
   [ResponseCode.SUCCESS, "SEND_OK"],
   [ResponseCode.FLUSH_DISK_TIMEOUT, "FLUSH_DISK_TIMEOUT"],
@@ -85,33 +98,96 @@ const HEARTBEAT_MS = 30_000;
  * ```
  */
 export class Producer {
-  #options: Required<ProducerOptions>;
-  #client = new RemotingClient();
+  #options: Required<Omit<ProducerOptions, "decide">>;
+  #replies = new Replies();
+  #client: RemotingClient;
   #routes: Routes;
   #clientId = `${randomBytes(6).toString("hex")}@rmq`;
   #next = Math.floor(Math.random() * 1000);
-  #brokers = new Set<string>();
+  /** Brokers that were told who we are. */
+  #brokers = new Map<string, Promise<void>>();
   #heartbeat: ReturnType<typeof setInterval>;
 
   constructor(options: ProducerOptions) {
     this.#options = { timeoutMs: 3000, retries: 2, ...options };
+    const served = new Map([checkHandler(options.decide), this.#replies.handler()]);
+    this.#client = new RemotingClient({
+      dispatch: new Dispatch(served),
+      // a broker that was restarted has forgotten us
+      onConnect: (_connection, address) => this.#brokers.has(address) && this.#introduce(address),
+    });
     this.#routes = new Routes(this.#client, options.nameServers);
     this.#heartbeat = setInterval(
-      () => this.#brokers.forEach((address) => this.#introduce(address)),
+      () => [...this.#brokers.keys()].forEach((address) => this.#introduce(address)),
       HEARTBEAT_MS,
     );
   }
 
   /** @throws RemotingError with the broker's code, RemotingIoError when no broker was reached */
   async send(message: OutgoingMessage): Promise<SendResult> {
+    return (await this.#sendOne(message, propertiesOf(message))).result;
+  }
+
+  /**
+   * Sends a message that consumers get only if `execute`, run when it is stored, decides to COMMIT. Where that is
+   * UNKNOWN, or does not reach the broker, `decide` is asked later, by any producer of the group.
+   * @throws as `send`, before anything was executed; or what `execute` throws, and the broker will ask
+   */
+  async sendInTransaction(
+    message: OutgoingMessage,
+    execute: (sent: SendResult) => Decision | Promise<Decision>,
+  ): Promise<{ result: SendResult; decision: Decision }> {
     const properties = propertiesOf(message);
-    const messageId = properties.get(Property.UNIQ_KEY)!;
-    const body = bytesOf(message.body);
-    return await this.#send(message.topic, message.queueId, messageId, (queue) => ({
-      code: RequestCode.SEND_MESSAGE_V2,
+    properties.set(Property.TRANSACTION_PREPARED, "true");
+    properties.set(Property.PRODUCER_GROUP, this.#options.group);
+    const { result, address } = await this.#sendOne(message, properties, SysFlag.TRANSACTION_PREPARED);
+    // what is stored less safely than it should be is not relied upon
+    const decision = result.status === "SEND_OK" ? await execute(result) : "ROLLBACK";
+    const request = endRequest(decision, {
+      topic: message.topic,
+      producerGroup: this.#options.group,
+      tranStateTableOffset: result.queueOffset,
+      commitLogOffset: parseOffsetMessageId(result.offsetMessageId)!.physicalOffset,
+      fromTransactionCheck: false,
+      msgId: result.messageId,
+      transactionId: result.messageId,
+    });
+    await this.#client.request(address, request, this.#options.timeoutMs).catch(() => {});
+    return { result, decision };
+  }
+
+  /** Sends a message and resolves with what a consumer replies to it. @throws RemotingIoError where nobody does */
+  async request(message: OutgoingMessage, timeoutMs: number): Promise<Reply> {
+    const correlationId = randomUUID();
+    const properties = propertiesOf(message);
+    properties.set(ReplyProperty.CORRELATION_ID, correlationId);
+    properties.set(ReplyProperty.REPLY_TO_CLIENT, this.#clientId);
+    properties.set(ReplyProperty.TTL, String(timeoutMs));
+    const reply = this.#replies.wait(correlationId, timeoutMs);
+    this.#sendOne(message, properties).catch((error) => this.#replies.fail(correlationId, error));
+    return await reply;
+  }
+
+  /** Replies to a request that a consumer has received. @throws RemotingError when the one who asked has gone */
+  async reply(request: ReceivedMessage, body: Uint8Array | string): Promise<void> {
+    const asked = request.properties;
+    const cluster = asked.get(Property.CLUSTER);
+    if (cluster === undefined || !asked.has(ReplyProperty.CORRELATION_ID)) {
+      throw new Error("the message is no request");
+    }
+    const topic = `${cluster}_REPLY_TOPIC`;
+    const properties = propertiesOf({ topic, body });
+    properties.set(ReplyProperty.MSG_TYPE, "reply");
+    for (const name of [ReplyProperty.CORRELATION_ID, ReplyProperty.REPLY_TO_CLIENT, ReplyProperty.TTL]) {
+      properties.set(name, asked.get(name) ?? "");
+    }
+    const queue = await this.#queue(topic, undefined);
+    const answer = await this.#client.request(queue.address, {
+      code: RequestCode.SEND_REPLY_MESSAGE_V2,
       fields: this.#fields(queue, encodeProperties(properties), false),
-      body,
-    }));
+      body: bytesOf(body),
+    }, this.#options.timeoutMs);
+    if (answer.code !== ResponseCode.SUCCESS) throw new RemotingError(answer.code, answer.remark ?? "");
   }
 
   /** Sends messages of one topic to one queue, all or none. */
@@ -125,11 +201,12 @@ export class Producer {
       return { flag: 0, body: bytesOf(message.body), properties: encodeProperties(properties) };
     });
     const body = encodeBatch(parts);
-    return await this.#send(topic, queueId, ids.join(","), (queue) => ({
+    const { result } = await this.#send(topic, queueId, ids.join(","), (queue) => ({
       code: RequestCode.SEND_BATCH_MESSAGE,
       fields: this.#fields(queue, "", true),
       body,
     }));
+    return result;
   }
 
   /**
@@ -162,23 +239,37 @@ export class Producer {
 
   stop(): void {
     clearInterval(this.#heartbeat);
+    this.#replies.stop();
     this.#client.close();
+  }
+
+  #sendOne(message: OutgoingMessage, properties: Map<string, string>, sysFlag = 0): Promise<Sent> {
+    const body = bytesOf(message.body);
+    return this.#send(message.topic, message.queueId, properties.get(Property.UNIQ_KEY)!, async (queue) => {
+      // brokers ask, and push replies, only to those they know
+      if (sysFlag !== 0 || properties.has(ReplyProperty.REPLY_TO_CLIENT)) {
+        await this.#brokers.get(queue.address);
+      }
+      const fields = this.#fields(queue, encodeProperties(properties), false, sysFlag);
+      return { code: RequestCode.SEND_MESSAGE_V2, fields, body };
+    });
   }
 
   async #send(
     topic: string,
     queueId: number | undefined,
     messageId: string,
-    request: (queue: RoutedQueue) => OutgoingRequest,
-  ): Promise<SendResult> {
+    request: (queue: RoutedQueue) => OutgoingRequest | Promise<OutgoingRequest>,
+  ): Promise<Sent> {
     for (let tries = 0;; tries++) {
       try {
         const queue = await this.#queue(topic, queueId);
-        const answer = await this.#client.request(queue.address, request(queue), this.#options.timeoutMs);
+        const sending = await request(queue);
+        const answer = await this.#client.request(queue.address, sending, this.#options.timeoutMs);
         const status = STATUS.get(answer.code);
         if (status === undefined) throw new RemotingError(answer.code, answer.remark ?? "");
         const sent = sendResponse.decode(answer.fields);
-        return {
+        const result = {
           status,
           messageId,
           offsetMessageId: sent.msgId,
@@ -187,6 +278,7 @@ export class Producer {
           queueOffset: sent.queueOffset,
           recallHandle: sent.recallHandle,
         };
+        return { result, address: queue.address };
       } catch (error) {
         const isWorth = error instanceof RemotingIoError ||
           (error instanceof RemotingError && WORTH_A_RETRY.has(error.code));
@@ -212,14 +304,11 @@ export class Producer {
       );
     }
     const queue = wanted[this.#next++ % wanted.length];
-    if (!this.#brokers.has(queue.address)) {
-      this.#brokers.add(queue.address);
-      this.#introduce(queue.address);
-    }
+    if (!this.#brokers.has(queue.address)) this.#introduce(queue.address);
     return queue;
   }
 
-  /** Tells a broker who we are; it matters to administrators only, so a failure does not. */
+  /** Tells a broker who we are; plain sends don't depend on it, so a failure does not matter to them. */
   #introduce(address: string): void {
     const body = encodeHeartbeat({
       clientId: this.#clientId,
@@ -228,19 +317,19 @@ export class Producer {
       fingerprint: 0,
       withoutSubscriptions: false,
     });
-    this.#client.request(address, { code: RequestCode.HEART_BEAT, body }, this.#options.timeoutMs).catch(
-      () => {},
-    );
+    const request = { code: RequestCode.HEART_BEAT, body };
+    const told = this.#client.request(address, request, this.#options.timeoutMs).then(() => {}, () => {});
+    this.#brokers.set(address, told);
   }
 
-  #fields(queue: RoutedQueue, properties: string, batch: boolean) {
+  #fields(queue: RoutedQueue, properties: string, batch: boolean, sysFlag = 0) {
     return encodeSendV2({
       producerGroup: this.#options.group,
       topic: queue.topic,
       defaultTopic: DEFAULT_TOPIC,
       defaultTopicQueueNums: DEFAULT_QUEUE_COUNT,
       queueId: queue.queueId,
-      sysFlag: 0,
+      sysFlag,
       bornTimestamp: Date.now(),
       flag: 0,
       properties,

@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { AdminApi } from "../../src/client/admin_api.ts";
 import { Consumer, type ReceivedMessage } from "../../src/client/consumer.ts";
 import { Producer } from "../../src/client/producer.ts";
+import type { Decision } from "../../src/client/transactions.ts";
 import { RemotingError } from "../../src/remoting/remoting_error.ts";
 import { startTestCluster, type TestCluster } from "../harness/cluster.ts";
 import { until } from "../harness/until.ts";
@@ -16,7 +17,11 @@ describe("producer, consumer and admin calls against a broker", () => {
   let admin: AdminApi;
 
   before(async () => {
-    cluster = await startTestCluster("messageDelayLevel=1s 1s 1s 1s 1s 1s");
+    cluster = await startTestCluster(
+      "messageDelayLevel=1s 1s 1s 1s 1s 1s",
+      "transactionTimeOut=200",
+      "transactionCheckInterval=200",
+    );
     producer = new Producer({ nameServers: cluster.nameServer.address, group: "pg" });
     admin = new AdminApi(cluster.broker.address);
   });
@@ -69,6 +74,52 @@ describe("producer, consumer and admin calls against a broker", () => {
     await until(() => second.length >= 1);
     await later.stop();
     assert.deepEqual(second, ["c"]);
+  });
+
+  test("a transaction is delivered when it is committed, by its producer or when that is asked", async () => {
+    await admin.createTopic("Transactional", 1);
+    const asked: string[] = [];
+    const transactional = new Producer({
+      nameServers: cluster.nameServer.address,
+      group: "tp",
+      decide: (message) => {
+        asked.push(text(message));
+        return "COMMIT";
+      },
+    });
+    const send = (body: string, decision: Decision) =>
+      transactional.sendInTransaction({ topic: "Transactional", body, tags: "x" }, () => decision);
+    const { result } = await send("committed", "COMMIT");
+    await send("rolled back", "ROLLBACK");
+    await send("open", "UNKNOWN");
+    const received: ReceivedMessage[] = [];
+    const one = consumer("transactional", "Transactional", (messages) => void received.push(...messages));
+    await one.start();
+    await until(() => received.length >= 2);
+    await one.stop();
+    transactional.stop();
+    assert.deepEqual(received.map(text), ["committed", "open"]);
+    assert.equal(received[0].messageId, result.messageId);
+    assert.equal(received[0].tags, "x");
+    assert.deepEqual(asked, ["open"]);
+  });
+
+  test("a request gets the reply of the consumer that received it", async () => {
+    await admin.createTopic("Questions", 1);
+    const one = consumer("repliers", "Questions", async (messages) => {
+      for (const message of messages) {
+        if (text(message) !== "silence") await producer.reply(message, `answer to ${text(message)}`);
+      }
+    });
+    await one.start();
+    const { body, properties } = await producer.request({ topic: "Questions", body: "question" }, 10_000);
+    assert.equal(new TextDecoder().decode(body), "answer to question");
+    assert.ok(properties.get("CORRELATION_ID"));
+    await assert.rejects(
+      producer.request({ topic: "Questions", body: "silence" }, 300),
+      /no reply within 300 ms/,
+    );
+    await one.stop();
   });
 
   test("a batch arrives whole, and tags are filtered", async () => {

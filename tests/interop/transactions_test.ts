@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Transactions, and requests with replies, of stock Java clients of two generations: every outcome, questions,
- * `kill -9` while transactions are open, and store directories with open transactions that change hands.
+ * Transactions, and requests with replies, of stock Java clients of two generations: every outcome, questions, and
+ * `kill -9` while transactions are open.
  */
 import assert from "node:assert/strict";
 import type { ApacheVersion } from "./apache.ts";
@@ -227,75 +227,6 @@ for (const version of VERSIONS) {
     const asked = new Set(result.column("CHECKED", "body"));
     assert.deepEqual(bodies("open", 4).filter((body) => !asked.has(body)), []);
   });
-}
-
-// One directory, brokers of both makes in turn
-
-interface Handover {
-  readonly left: Result;
-  readonly decided: Result;
-}
-
-async function handOver(
-  from: Make,
-  to: Make,
-  version: ApacheVersion,
-  end: "stop" | "kill",
-): Promise<Handover> {
-  const { nameServer, drivers } = await world.get();
-  const driver = drivers.get(version)!;
-  const name = `tx-${from}-${to}`.replaceAll(".", "_");
-  const site = await newSite(name);
-  const topic = `T_${name}`;
-  const args = { namesrv: nameServer.address, topic, producerGroup: `tp_${name}`, broker: name };
-  const first = await open(from, site);
-  await createTopic(driver, site, topic);
-  const left = await driver.run("LeaveTransactions", { ...args, prefix: "left", count: 3 });
-  await (end === "stop" ? first.stop() : first.kill());
-  const second = await open(to, site);
-  const decided = await driver.run("DecideTransactions", { ...args, questions: 3, expect: 6 });
-  await second.stop();
-  return { left, decided };
-}
-
-const handovers = lazily(async () => {
-  const all = new Map<string, Handover>();
-  // one after the other: each has an Apache broker of its own
-  for (const version of presentVersions()) {
-    const apache: Make = `apache-${version}`;
-    all.set(`from ${version}`, await handOver(apache, underTest, version, "stop"));
-    all.set(`to ${version}`, await handOver(underTest, apache, version, "kill"));
-  }
-  return all;
-});
-
-for (const version of VERSIONS) {
-  for (
-    const [key, name] of [
-      [
-        `from ${version}`,
-        `transactions that Apache ${version} has left open are asked about here, others are not`,
-      ],
-      [
-        `to ${version}`,
-        `transactions that we have left open are asked about by Apache ${version}, others are not`,
-      ],
-    ]
-  ) {
-    interopTest(name, { needs: [version], onlyRmq: true }, async () => {
-      const { left, decided } = (await handovers.get()).get(key)!;
-      assert.equal(left.failure, undefined);
-      assert.equal(decided.failure, undefined);
-      assert.deepEqual(sorted(unique(decided.column("CHECKED", "body"))), bodies("open-left", 3));
-      for (const { body, transactionId } of decided.all("CHECKED")) {
-        assert.equal(transactionId, left.all("HALF", { body })[0].transactionId);
-      }
-      assert.deepEqual(
-        sorted(unique(decided.column("RECV", "body"))),
-        sorted([...bodies("commit-left", 3), ...bodies("open-left", 3)]),
-      );
-    });
-  }
 }
 
 interopTest("the servers of transactions end when they are told to", { needs: VERSIONS }, async () => {

@@ -2,6 +2,7 @@
 package interop;
 
 import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.common.message.Message;
 
 /** A producer that is asked about what was left open, and commits it; then everything in the topic is read. */
 @SuppressWarnings("deprecation")
@@ -10,7 +11,8 @@ public final class DecideTransactions implements Scenario {
     public void run(Run run) throws Exception {
         Transactions transactions = new Transactions(run);
         transactions.decideOpen = true;
-        transactions.producer(run.text("producerGroup"));
+        // brokers hear of a producer when it has sent something
+        transactions.producer(run.text("producerGroup")).send(new Message(run.text("broker"), Run.bytes("hello")));
         run.await("questions about all open transactions", 45_000,
             () -> transactions.questions.get() >= run.number("questions", 3));
         DefaultMQPullConsumer reader = run.pullConsumer("g_" + run.topic());
