@@ -45,7 +45,12 @@ export interface ConsumerOptions {
   from?: "first" | "last";
   /** Messages handed on together at most. */
   batchCount?: number;
-  /** Messages of one queue, in its order; the next ones follow when the promise resolves. */
+  /** After so many tries a message goes to the group's dead letters (`%DLQ%group`); left out: as the group says. */
+  maxReconsumeTimes?: number;
+  /**
+   * Messages of one queue, in its order; the next ones follow when the promise resolves. What this throws on comes
+   * again later, with one more try counted.
+   */
   onMessages: (messages: ReceivedMessage[]) => void | Promise<void>;
 }
 
@@ -96,7 +101,7 @@ interface OwnedQueue extends RoutedQueue {
 }
 
 export class Consumer {
-  #options: Required<ConsumerOptions>;
+  #options: ConsumerOptions & Required<Omit<ConsumerOptions, "maxReconsumeTimes">>;
   #client: RemotingClient;
   #routes: Routes;
   #clientId = `${randomBytes(6).toString("hex")}@rmq`;
@@ -365,7 +370,7 @@ export class Consumer {
           originMsgId: messageId,
           originTopic: topic,
           unitMode: false,
-          maxReconsumeTimes: undefined,
+          maxReconsumeTimes: this.#options.maxReconsumeTimes,
         });
         await this.#call(queue.address, { code: RequestCode.CONSUMER_SEND_MSG_BACK, fields });
       }

@@ -24,7 +24,9 @@ export async function runJava(name: string, ...args: string[]): Promise<string[]
   try {
     const classes = join(home, "classes");
     await compileJava("5.4.0", [join(examples, "java", `${name}.java`)], classes);
-    return await linesOf(await startJava("5.4.0", name, args, { name, home, classes }));
+    // consumers look for new queues every 20 seconds otherwise
+    const systemProperties = { "rocketmq.client.rebalance.waitInterval": "1000" };
+    return await linesOf(await startJava("5.4.0", name, args, { name, home, classes, systemProperties }));
   } finally {
     await rm(home, { recursive: true, force: true, maxRetries: 5 });
   }

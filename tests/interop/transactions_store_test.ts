@@ -101,7 +101,7 @@ for (const version of VERSIONS) {
       assert.equal(decided.failure, undefined);
       assert.deepEqual(sorted(unique(decided.column("CHECKED", "body"))), bodies("open-left", 3));
       for (const { body, transactionId } of decided.all("CHECKED")) {
-        assert.equal(transactionId, left.all("HALF", { body })[0].transactionId);
+        assert.equal(transactionId, left.all("HALF", { body })[0].msgId);
       }
       assert.deepEqual(
         sorted(unique(decided.column("RECV", "body"))), // a slow answer is asked for twice
