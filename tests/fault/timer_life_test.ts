@@ -12,7 +12,7 @@ import { test } from "node:test";
 import { parseProperties } from "../../src/protocol/properties.ts";
 import { RequestCode } from "../../src/protocol/request_code.ts";
 import { recordsOf } from "../harness/store.ts";
-import { bodyOf, BrokerParts } from "../harness/broker_parts.ts";
+import { bodyOf, BrokerParts, TIMER_SLOTS } from "../harness/broker_parts.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { SeededRandom } from "../harness/seeded_random.ts";
@@ -21,6 +21,7 @@ const SEEDS = Number(process.env.SEEDS ?? 60);
 const ONLY_SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 const TOPIC = "Later";
 const TIMER_LOG = "/store/timerlog";
+const WHEEL = "/store/timerwheel";
 
 interface Sent {
   readonly dueMs: number;
@@ -34,6 +35,7 @@ class TimerLife {
   readonly #sent = new Map<string, Sent>();
   readonly #pairs: readonly string[];
   readonly #flushDiskType: string;
+  readonly #precisionMs: number;
   #random: SeededRandom;
   #files: MemoryFiles;
   #clock = new ManualClock();
@@ -45,10 +47,10 @@ class TimerLife {
     this.#random = random;
     this.#flushDiskType = flushDiskType;
     this.#files = new MemoryFiles({ nowMs: () => this.#clock.nowMs() });
-    const precision = [100, 200, 500, 1000][random.between(0, 3)];
+    this.#precisionMs = [100, 200, 500, 1000][random.between(0, 3)];
     this.#pairs = [
       `flushDiskType=${flushDiskType}`,
-      `timerPrecisionMs=${precision}`,
+      `timerPrecisionMs=${this.#precisionMs}`,
       `timerRollWindowSlot=${random.between(5, 60)}`,
       `mappedFileSizeTimerLog=${52 * random.between(1, 12) + 16 + random.between(0, 51)}`,
       `timerFlushIntervalMs=${random.between(300, 3000)}`,
@@ -87,7 +89,7 @@ class TimerLife {
     if (isPowerCut && this.#flushDiskType === "ASYNC_FLUSH") {
       for (const sent of this.#sent.values()) sent.isAcknowledged = false;
     }
-    if (random.next() < 0.1) this.#damage();
+    if (random.next() < 0.15) this.#damage();
     this.#clock = new ManualClock(this.#clock.nowMs() + random.between(1, 5000));
     this.#tell(isPowerCut ? "power cut" : "killed");
   }
@@ -146,11 +148,26 @@ class TimerLife {
     void this.#broker.connection.ask(this.#broker.dispatch, { code: RequestCode.RECALL_MESSAGE, fields });
   }
 
+  /** Of what is derived from the messages; not of the checkpoint, which nothing tells from a true one. */
   #damage(): void {
-    const name = this.#files.list(TIMER_LOG).sort()[0];
-    if (name === undefined) return;
-    this.#tell("damaged");
-    this.#files.damage(`${TIMER_LOG}/${name}`, 52 * this.#random.between(0, 3), new Uint8Array(8));
+    const random = this.#random;
+    const files = this.#files;
+    const logs = files.list(TIMER_LOG).map((name) => `${TIMER_LOG}/${name}`).sort();
+    const log = logs[random.between(0, logs.length - 1)];
+    const kind = random.between(0, 6);
+    this.#tell(`damage ${kind}`);
+    if (kind === 0 && log !== undefined) {
+      files.damage(log, 52 * random.between(0, 3), new Uint8Array(random.between(1, 52)));
+    } else if (kind === 1 && log !== undefined) files.remove(log);
+    else if (kind === 2) files.remove(WHEEL);
+    else if (kind === 3) files.remove("/store/config/timercheck");
+    else if (files.stat(WHEEL)?.sizeBytes === 32 * TIMER_SLOTS) {
+      const dueMs = [...this.#sent.values()].at(-1)?.dueMs ?? 0;
+      const slot = Math.floor(dueMs / this.#precisionMs) % TIMER_SLOTS - random.between(0, 10);
+      if (slot < 0) return;
+      const bytes = Uint8Array.from({ length: random.between(1, 32) }, () => random.between(0, 255));
+      files.damage(WHEEL, 32 * slot, kind === 4 ? new Uint8Array(32) : bytes);
+    }
   }
 
   /** What has come, none of it too early. */

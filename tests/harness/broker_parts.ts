@@ -46,7 +46,7 @@ import { bodiesOf } from "./store.ts";
 
 const STORE = "/store";
 /** Of the timer wheel: about two hours and a half. */
-const TIMER_SLOTS = 10_000;
+export const TIMER_SLOTS = 10_000;
 const STORE_HOST = hostAddress("10.1.2.3", 10911);
 
 export interface BrokerPartsOptions {

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `config/timermetrics`: how many messages of each topic wait for their moment. [RMQ TimerMetrics] */
+import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../base/clock.ts";
 import { DataVersion } from "../../protocol/bodies/data_version.ts";
 import { asInteger, asObject } from "../../protocol/bodies/json_fields.ts";
-import { formatJson, type JsonFile } from "../json_file.ts";
+import { ConfigFileError, formatJson, type JsonFile } from "../json_file.ts";
+
+const logger = getLogger(["rmq", "broker"]);
 
 interface Metric {
   count: number;
@@ -20,13 +23,7 @@ export class TimerMetrics {
   constructor(file: JsonFile, clock: Clock) {
     this.#file = file;
     this.#clock = clock;
-    const stored = file.load((object) => ({
-      metrics: Object.entries(asObject(object.timingCount)).map(([topic, value]): [string, Metric] => {
-        const { count, timeStamp } = asObject(value);
-        return [topic, { count: asInteger(count, 0), timestampMs: asInteger(timeStamp, 0) }];
-      }),
-      dataVersion: DataVersion.fromJson(object.dataVersion),
-    }));
+    const stored = loadMetrics(file);
     this.#metrics = new Map(stored?.metrics);
     this.#dataVersion = stored?.dataVersion ?? DataVersion.initial(clock.nowMs());
   }
@@ -74,5 +71,22 @@ export class TimerMetrics {
       this.#isChanged = true;
       throw error;
     }
+  }
+}
+
+/** No message depends on counts, so a file that can't be read is no reason not to start. */
+function loadMetrics(file: JsonFile): { metrics: [string, Metric][]; dataVersion: DataVersion } | undefined {
+  try {
+    return file.load((object) => ({
+      metrics: Object.entries(asObject(object.timingCount)).map(([topic, value]): [string, Metric] => {
+        const { count, timeStamp } = asObject(value);
+        return [topic, { count: asInteger(count, 0), timestampMs: asInteger(timeStamp, 0) }];
+      }),
+      dataVersion: DataVersion.fromJson(object.dataVersion),
+    }));
+  } catch (error) {
+    if (!(error instanceof ConfigFileError)) throw error;
+    logger.warn("{error}; timed messages are counted from 0 on", { error });
+    return undefined;
   }
 }

@@ -162,7 +162,7 @@ class RunningWheel {
       endOffset: store.maxPhysicalOffset,
       flushCommitLog: () => store.flush(),
     });
-    this.#clampQueue();
+    this.#fitQueue();
     this.#writeTimeMs = this.#momentNow();
     const copier = this.#copier = new Copier({ store, whenStored, clock });
     const half = slotCount / 2 - BLANK_SLOTS;
@@ -189,7 +189,6 @@ class RunningWheel {
       clock.every(CLEAN_INTERVAL_MS, () => this.#clean()),
       clock.every(METRICS_INTERVAL_MS, () => void this.#persistMetrics()),
     );
-    if (this.pending.readTimeMs > this.#writeTimeMs) this.#turnBack(this.#writeTimeMs);
     this.#look();
   }
 
@@ -224,14 +223,14 @@ class RunningWheel {
 
   async #rebuild(): Promise<void> {
     await this.pending.rebuild("the timer log is damaged");
-    this.#clampQueue();
+    this.#fitQueue();
     this.#intake.restart();
   }
 
   /** The timer topic may have lost its end, or its beginning, since the checkpoint was written. */
-  #clampQueue(): void {
+  #fitQueue(): void {
     const { store } = this.#options;
-    this.pending.clampQueue(store.minOffset(TIMER_TOPIC, 0), store.maxOffset(TIMER_TOPIC, 0));
+    this.pending.fitQueue(store.minOffset(TIMER_TOPIC, 0), store.maxOffset(TIMER_TOPIC, 0));
   }
 
   /** Moves time on, and lets intake and delivery see what is new. */

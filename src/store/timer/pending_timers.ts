@@ -27,6 +27,8 @@ const logger = getLogger(["rmq", "store"]);
 const EARLIEST_MS = Date.UTC(2014, 0);
 /** Slots in memory that ask for a flush before its time. */
 const MAX_DIRTY_SLOTS = 50_000;
+/** So much of the timer log is compared with the wheel at each start; of a longer one, what the checkpoint does not cover. */
+const MAX_COMPARED_BYTES = 32 << 20;
 const SNAPSHOT = /^timerwheel\.[0-9]+$/;
 
 export interface PendingTimersOptions {
@@ -83,8 +85,9 @@ export class PendingTimers {
     this.precisionMs = options.precisionMs;
     this.#checkpoint = checkpoint;
     const { readTimeMs, queueOffset, masterQueueOffset } = checkpoint.values;
-    this.#masterReadTimeMs = readTimeMs;
-    this.#readTimeMs = this.#momentOf(readTimeMs);
+    // A time to come (the clock was set back, or it is damaged) tells nothing of what is due by then.
+    this.#masterReadTimeMs = Math.min(readTimeMs, options.nowMs());
+    this.#readTimeMs = this.#momentOf(this.#masterReadTimeMs);
     this.#queueOffset = Math.min(queueOffset, masterQueueOffset);
     this.#masterQueueOffset = masterQueueOffset;
     const files = this.#openFiles();
@@ -208,11 +211,20 @@ export class PendingTimers {
     this.#isDirty = true;
   }
 
-  /** Brings the progress into what the timer topic has. */
-  clampQueue(minOffset: number, maxOffset: number): void {
+  /**
+   * Brings the progress into what the timer topic has. It may have lost its end: then nothing is known of the
+   * messages that take the place of those.
+   */
+  fitQueue(minOffset: number, maxOffset: number): void {
     const within = (offset: number) => Math.max(minOffset, Math.min(offset, maxOffset));
-    this.#queueOffset = within(this.#queueOffset);
     this.#masterQueueOffset = within(this.#masterQueueOffset);
+    if (this.#queueOffset > maxOffset) {
+      const problem = `the timer topic ends at ${maxOffset}, not at ${this.#queueOffset}`;
+      this.#log.closeFiles();
+      this.#wheel.close();
+      this.#beginAgain(problem);
+    }
+    this.#queueOffset = within(this.#queueOffset);
   }
 
   /** The first moment before `beforeMs` whose slot is not delivered. */
@@ -251,10 +263,11 @@ export class PendingTimers {
    * Not while a slot is being delivered.
    */
   turnBack(timeMs: number): void {
-    for (let at = this.#wheel.next(timeMs, this.#readTimeMs); at !== undefined;) {
-      this.#wheel.remove(at);
-      at = this.#wheel.next(at + this.precisionMs, this.#readTimeMs);
-    }
+    const delivered: number[] = [];
+    this.#wheel.scan((slot) => {
+      if (slot.timeMs >= timeMs && slot.timeMs < this.#readTimeMs) delivered.push(slot.timeMs);
+    });
+    for (const slotTimeMs of delivered) this.#wheel.remove(slotTimeMs);
     this.#readTimeMs = Math.min(timeMs, this.#readTimeMs);
     this.#isDirty = true;
   }
@@ -369,10 +382,12 @@ export class PendingTimers {
     }
     if (!wheel.isInFile && logFlushPosition > minPosition) return "the wheel is missing";
     let from = -1;
-    log.recover(logFlushPosition, (position, unit) => {
+    const begin = logFlushPosition - minPosition > MAX_COMPARED_BYTES ? logFlushPosition : minPosition;
+    log.recover(begin, logFlushPosition, (position, unit) => {
       if (unit.physicalOffset + unit.messageBytes > this.#options.endOffset) return false;
-      if (from < 0) from = position;
-      this.#replay(wheel, position, unit);
+      const isCovered = position < logFlushPosition;
+      if (from < 0 && !isCovered) from = position;
+      this.#replay(wheel, position, unit, isCovered);
       return true;
     });
     const end = log.endPosition;
@@ -382,12 +397,13 @@ export class PendingTimers {
     return this.#countSlots(wheel, minPosition, end);
   }
 
-  /** Tells the wheel of a unit that it may not have heard of. */
-  #replay(wheel: TimerWheel, position: number, unit: TimerUnit): void {
+  /** Tells the wheel of a unit that it may not have heard of, or not durably. */
+  #replay(wheel: TimerWheel, position: number, unit: TimerUnit, isCovered: boolean): void {
     const timeMs = this.#momentOf(unit.slotTimeMs);
     if (timeMs < this.#readTimeMs) return;
     const slot = wheel.get(timeMs);
     const isHeard = slot !== undefined && slot.lastPosition >= position;
+    if (isHeard && isCovered) return;
     const step = isHeard ? 0 : (unit.magic & UnitMagic.DELETE) !== 0 ? -1 : 1;
     wheel.put({
       timeMs,

@@ -78,27 +78,29 @@ export class TimerLog {
 
   /**
    * Visits the units from a position on, which may be any one, up to the first bytes that are none; these are the
-   * log's end, and everything behind is made to read as zeros. What was visited is written once more, since a
-   * process that is gone may have failed to sync it.
+   * log's end, and everything behind is made to read as zeros.
+   * @param durablePosition what lies behind is written once more, since a process that is gone may have failed to
+   * sync it
    * @param visit false: the unit does not count, and the log ends before it
    */
-  recover(fromPosition: number, visit: (position: number, unit: TimerUnit) => boolean): void {
+  recover(
+    fromPosition: number,
+    durablePosition: number,
+    visit: (position: number, unit: TimerUnit) => boolean,
+  ): void {
     const segments = this.#segments;
-    const from = this.#boundaryAt(fromPosition);
-    let end = from;
+    let end = this.#boundaryAt(fromPosition);
     while (segments.has(end)) {
       const next = this.#visitFile(end, visit);
-      if (next.isEnd) {
-        end = next.position;
-        break;
-      }
       end = next.position;
+      if (next.isEnd) break;
     }
+    const durable = Math.min(this.#boundaryAt(durablePosition), end);
     this.#endPosition = this.#writtenPosition = end;
-    this.#syncedPosition = from;
+    this.#syncedPosition = durable;
     this.#pagePosition = -1;
     if (segments.isEmpty) return;
-    segments.rewrite(from, end);
+    segments.rewrite(durable, end);
     segments.cut(end);
   }
 

@@ -95,6 +95,7 @@ export class TimerWheel {
 
   /** The first moment from `fromMs` on, and before `beforeMs`, that has a slot. */
   next(fromMs: number, beforeMs: number): number | undefined {
+    if (beforeMs - fromMs > this.slotCount * this.precisionMs) return this.#earliest(fromMs, beforeMs);
     for (let timeMs = fromMs; timeMs < beforeMs;) {
       const index = this.#indexOf(timeMs);
       const count = Math.min(128, this.slotCount - index, Math.ceil((beforeMs - timeMs) / this.precisionMs));
@@ -107,6 +108,15 @@ export class TimerWheel {
       }
     }
     return undefined;
+  }
+
+  /** The same, for more moments than there are slots. */
+  #earliest(fromMs: number, beforeMs: number): number | undefined {
+    let earliestMs = Infinity;
+    this.scan(({ timeMs }) => {
+      if (timeMs >= fromMs && timeMs < beforeMs && timeMs < earliestMs) earliestMs = timeMs;
+    });
+    return earliestMs === Infinity ? undefined : earliestMs;
   }
 
   /** Visits every slot that was ever used and not used again. */

@@ -252,6 +252,7 @@ describe("files that don't fit together are made again", () => {
     for (let number = 1; number <= 4; number++) put(pending, number, 5);
     pending.passQueue(4);
     await stop(pending);
+    nowMs += 2000;
   }
 
   const damages: [string, () => Partial<PendingTimersOptions>][] = [
@@ -318,6 +319,7 @@ describe("old files", () => {
     pending.passTime(START_MS + 5000);
     for (let number = 1; number <= 8; number++) put(pending, number, number <= 6 ? 5 : 6);
     pending.passTime(START_MS + 6000);
+    nowMs += 6000;
     pending.passQueue(8);
     await pending.flush();
     pending.deleteBefore(300);
@@ -333,6 +335,17 @@ describe("old files", () => {
     assert.deepEqual(numbersAt(again, 6), [8, 7]);
     await stop(again);
   });
+});
+
+test("a topic that has lost its end leaves nothing believed of what takes its place", async () => {
+  const pending = open();
+  for (let number = 1; number <= 4; number++) put(pending, number, 5);
+  pending.passQueue(4);
+  await stop(pending);
+  const again = open();
+  again.fitQueue(1, 3);
+  assert.deepEqual([again.count, again.queueOffset, again.masterQueueOffset], [0, 1, 3]);
+  await stop(again);
 });
 
 test("a clock that was set back does not bring delivered slots again", async () => {
