@@ -439,6 +439,18 @@ describe("a disk that fails", () => {
     assert.deepEqual(await broker.bodies("T"), ["a"]);
   });
 
+  test("keeps a message that is due when it is first seen until it can be stored", async () => {
+    broker.settings = { ...broker.settings, timerIntakeStopped: true };
+    await sendAt(1500, "a");
+    await pass(2500);
+    broker.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: Infinity });
+    broker.settings = { ...broker.settings, timerIntakeStopped: false };
+    await pass(3000);
+    await restartAfter((files) => files.kill());
+    await pass(1000);
+    assert.deepEqual(await broker.bodies("T"), ["a"]);
+  });
+
   test("that can't keep the timer log is asked again", async () => {
     const full = broker.files.fail({ operation: "write", code: "ENOSPC", path: /timerlog/, times: Infinity });
     await sendAt(1500, "a");

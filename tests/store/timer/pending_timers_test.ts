@@ -177,6 +177,30 @@ describe("the checkpoint", () => {
     });
   }
 
+  test("after a sync that failed, units are written once more before it tells of them", async () => {
+    const given = { logFileBytes: 52 * 100 + 16 };
+    for (let seed = 1; seed <= 30; seed++) {
+      files = new MemoryFiles();
+      files.makeDirectory("/store/config");
+      files.syncDirectory("/");
+      files.syncDirectory("/store");
+      const pending = open(given);
+      for (let number = 1; number <= 30; number++) put(pending, number, 5);
+      pending.passQueue(30);
+      files.fail({ operation: "sync", code: "EIO", path: /timerlog/ });
+      await assert.rejects(pending.flush(), /EIO/);
+      pending.close();
+      const again = open(given);
+      for (let number = 1; number <= 30; number++) assert.equal(again.isKnown(100 * number), true);
+      again.passQueue(30);
+      await stop(again);
+      files = files.crash(new SeededRandom(seed));
+      const third = open(given);
+      assert.deepEqual([third.queueOffset, numbersAt(third, 5).length], [30, 30], `seed ${seed}`);
+      await stop(third);
+    }
+  });
+
   test("that can't be is taken for none", async () => {
     const bytes = new Uint8Array(4096);
     bytes[0] = 0xff;
@@ -309,7 +333,13 @@ describe("files that don't fit together are made again", () => {
     assert.deepEqual([again.queueOffset, again.masterQueueOffset], [1, 4]);
     assert.equal(again.masterReadTimeMs, START_MS + 1000);
     assert.deepEqual(numbersAt(again, 5), [1]);
-    await stop(again);
+    put(again, 2, 100);
+    again.passQueue(2);
+    await again.flush();
+    files = files.kill();
+    const third = open();
+    assert.equal(third.masterReadTimeMs, START_MS + 1000);
+    await stop(third);
   });
 });
 
