@@ -93,8 +93,9 @@ function ask(question: string, stopRequested: Promise<void>): Promise<string> {
   return new Promise((resolve) => {
     const lines = createInterface({ input: process.stdin, terminal: false });
     const answer = (text: string) => {
-      lines.close();
+      // First, because closing is an answer, too: none.
       resolve(text);
+      lines.close();
     };
     lines.once("line", answer);
     lines.once("close", () => resolve(""));

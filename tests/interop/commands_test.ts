@@ -151,6 +151,19 @@ async function groupsAndMessages({ rmq, driver, namesrv }: World, version: Apach
   assert.equal((await rmq.json("message", "get", sent.messageId, "-t", "orders")).body, "later");
   assert.equal((await rmq.json("message", "get", sent.offsetMessageId)).body, "later");
   assert.equal((await rmq.json("message", "at", "orders", "1", String(sent.queueOffset))).body, "later");
+  if (version === "4.9.7") {
+    const refused = await rmq.fails("message", "send", "orders", "x", "--delay", "10s");
+    assert.match(refused, /broker-x is of version 4\.9\.7, which knows delay levels only/);
+    assert.match((await rmq.run(["broker", "replication"])).err, /does not know this request/);
+    assert.match(
+      (await rmq.run(["group", "mode", "billing", "orders", "pop"])).err,
+      /does not know this request/,
+    );
+  } else {
+    await rmq.ok("message", "send", "orders", "x", "--delay", "1h");
+    await rmq.ok("group", "mode", "billing", "orders", "pull");
+    assert.equal((await rmq.json("broker", "replication")).brokers[0].role, "master");
+  }
   const tail = await rmq.jsonLines("message", "tail", "orders", "--tags", "TagA");
   assert.deepEqual(tail.map(({ body }) => body), ["traced 0", "traced 1"]);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { runtimeInfo } from "../../client/admin/brokers.ts";
 import { MASTER_ID } from "../../protocol/bodies/topic_route.ts";
+import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type BrokerState, brokerState } from "./broker_state.ts";
-import type { Broker } from "./cluster.ts";
+import type { Broker, Cluster } from "./cluster.ts";
 import { adminCommand, FAILURES } from "./command.ts";
 import { byName, formatPercent, formatRate } from "./text.ts";
 
@@ -17,12 +18,10 @@ const list = adminCommand({
   "inPerSecond", "outPerSecond", "inToday", "outToday", "fullestDisk"}],
  ${FAILURES}}`,
   async run({ cluster, out }) {
-    const [brokers, topicCounts] = [await cluster.brokers(), new Map<string, number>()];
+    const brokers = await cluster.brokers();
     const names = [...new Set(brokers.map((broker) => broker.cluster))].sort(byName);
-    for (const name of names) {
-      const topics = await cluster.askNameServer((nameServer) => nameServer.topicsByCluster(name));
-      topicCounts.set(name, topics.length);
-    }
+    const topicCounts = new Map<string, number | null>();
+    for (const name of names) topicCounts.set(name, await topicCount(cluster, name));
     const states = await cluster.each(brokers, async (broker) => brokerState(await runtimeInfo(broker)));
     const clusters = names.map((name) => ({
       cluster: name,
@@ -30,7 +29,7 @@ const list = adminCommand({
         brokers.filter((broker) => broker.cluster === name),
         states.filter(([broker]) => broker.cluster === name),
       ),
-      topics: topicCounts.get(name)!,
+      topics: topicCounts.get(name) ?? null,
     }));
     if (out.isJson) return await out.json({ clusters, failures: cluster.failures });
     await out.table({
@@ -49,7 +48,7 @@ const list = adminCommand({
         one.cluster,
         one.masters,
         one.slaves,
-        one.topics,
+        one.topics ?? "-",
         formatRate(one.inPerSecond),
         formatRate(one.outPerSecond),
         one.inToday,
@@ -59,6 +58,16 @@ const list = adminCommand({
     });
   },
 });
+
+/** Null where the name server keeps its lists to itself (`enableTopicList=false`). */
+async function topicCount(cluster: Cluster, name: string): Promise<number | null> {
+  try {
+    return (await cluster.askNameServer((nameServer) => nameServer.topicsByCluster(name))).length;
+  } catch (error) {
+    if (error instanceof RemotingError) return null;
+    throw error;
+  }
+}
 
 /** Rates and counts are of masters: slaves have the same messages. */
 function summed(brokers: readonly Broker[], states: readonly [Broker, BrokerState][]) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
+import { runtimeInfo } from "../../client/admin/brokers.ts";
 import { type OutgoingMessage, Producer, type SendResult } from "../../client/producer.ts";
 import { UsageError } from "../args.ts";
 import type { Surroundings } from "../command.ts";
 import { parseDuration, parseTime } from "../time_text.ts";
 import { counted } from "../store_text.ts";
+import { shortVersion } from "./broker_state.ts";
+import type { Broker, Cluster } from "./cluster.ts";
 import { adminCommand, numberOption } from "./command.ts";
 
 /** The producer group that administrators' tools are known by. */
@@ -55,7 +58,10 @@ export const messageSendCommand = adminCommand({
       queueId: given.queue === undefined ? undefined : numberOption("--queue", given.queue, 0),
     };
     // Tells first, and better than a send would, that there is no cluster.
-    await cluster.info();
+    const masters = await cluster.masters();
+    if (message.delayMs !== undefined || message.deliverAtMs !== undefined) {
+      await requireTimers(cluster, masters);
+    }
     const producer = new Producer({ nameServers: cluster.nameServers.join(";"), group: GROUP });
     let isStopped = false;
     void surroundings.stopRequested.then(() => isStopped = true);
@@ -126,6 +132,18 @@ function momentOf(delay: string | undefined, at: string | undefined) {
   if (delay === undefined) return {};
   const delayMs = parseDuration(delay);
   return delayMs === undefined ? { delayLevel: numberOption("--delay", delay, 0, { min: 1 }) } : { delayMs };
+}
+
+/** Brokers of 4.9 would deliver at once. */
+async function requireTimers(cluster: Cluster, masters: readonly Broker[]): Promise<void> {
+  for (const [{ name }, info] of await cluster.each(masters, runtimeInfo)) {
+    const version = info.get("brokerVersionDesc") ?? "";
+    if (version.startsWith("V4_")) {
+      throw new Error(
+        `${name} is of version ${shortVersion(version)}, which knows delay levels only: --delay LEVEL.`,
+      );
+    }
+  }
 }
 
 function propertyOf(text: string): [string, string] {

@@ -91,7 +91,7 @@ async function tail(context: Context<typeof options>): Promise<void> {
   else if (count > 0) await print(await latest(cluster, sources, count, filter));
   if (!given.follow) return;
   for (const source of sources) source.offset = source.endOffset;
-  await Promise.race([surroundings.stopRequested, follow(context, sources, filter, print)]);
+  await follow(context, sources, filter, print);
 }
 
 function momentOf(option: string, text: string | undefined, nowMs: number): number | undefined {
@@ -225,10 +225,12 @@ async function follow(
   sources: readonly Source[],
   filter: Filter,
   print: (found: readonly Found[]) => Promise<void>,
-): Promise<never> {
+): Promise<void> {
   const complained = new Set<string>();
-  await Promise.all(sources.map(async (source) => {
-    for (;;) {
+  let isStopped = false;
+  void surroundings.stopRequested.then(() => isStopped = true);
+  const all = Promise.all(sources.map(async (source) => {
+    while (!isStopped) {
       try {
         const { messages, nextOffset } = await pullSome(source, source.offset, filter, SUSPEND_MS);
         await print(messages.map((message) => [source.broker, message]));
@@ -236,6 +238,8 @@ async function follow(
         complained.delete(source.broker.address);
       } catch (error) {
         if (error instanceof ReaderGoneError) throw error;
+        // Connections are closed at the end, which is no failure.
+        if (isStopped) return;
         if (!complained.has(source.broker.address)) {
           surroundings.complain(
             `rmq message tail: ${source.broker.name}: ${sentenceOf(error)}; trying again\n`,
@@ -246,7 +250,8 @@ async function follow(
       }
     }
   }));
-  throw new Error("following a topic has no end");
+  // A long poll need not be waited for.
+  await Promise.race([surroundings.stopRequested, all]);
 }
 
 function inOrder(found: Found[]): Found[] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { topicConfigs } from "../../client/admin/topics.ts";
+import { topicConfigOf, topicConfigs } from "../../client/admin/topics.ts";
 import { permText, type TopicConfig } from "../../protocol/bodies/topic_config.ts";
-import type { Answers, Broker, BrokerChoice, Cluster } from "./cluster.ts";
+import type { Broker, BrokerChoice, Cluster } from "./cluster.ts";
 import { byName } from "./text.ts";
 
 /** A topic as the brokers of a cluster have it. */
@@ -54,29 +54,28 @@ export async function topicFacts(cluster: Cluster, choice: BrokerChoice): Promis
   const answers = await cluster.each(await cluster.masters(choice), topicConfigs);
   const reserved = await reservedNames(cluster);
   const names = new Set(answers.flatMap(([, configs]) => [...configs.keys()]));
-  return [...names].sort(byName).map((topic) => factsOf(topic, answers, reserved));
+  return [...names].sort(byName).map((topic) => {
+    const configs = answers.flatMap(([broker, known]) => {
+      const config = known.get(topic);
+      return config === undefined ? [] : [[broker, config] as const];
+    });
+    return factsOf(topic, configs, reserved);
+  });
 }
 
 /** One topic. @throws Error where no broker has it */
 export async function oneTopic(cluster: Cluster, topic: string, choice: BrokerChoice): Promise<TopicFacts> {
-  const answers = await cluster.each(await cluster.masters(choice), topicConfigs);
-  const facts = factsOf(topic, answers, await reservedNames(cluster));
-  if (facts.configs.length > 0) return facts;
+  const answers = await cluster.each(await cluster.masters(choice), (broker) => topicConfigOf(broker, topic));
+  const configs = answers.flatMap(([broker, config]) => {
+    return config === undefined ? [] : [[broker, config] as const];
+  });
+  if (configs.length > 0) return factsOf(topic, configs, await reservedNames(cluster));
   throw new Error(`there is no topic ${topic}. \`rmq topic list\` shows which there are.`);
 }
 
-function factsOf(
-  topic: string,
-  answers: Answers<Broker, ReadonlyMap<string, TopicConfig>>,
-  reserved: ReadonlySet<string>,
-): TopicFacts {
-  const configs = answers.flatMap(([broker, known]) => {
-    const config = known.get(topic);
-    return config === undefined ? [] : [[broker, config] as const];
-  });
+function factsOf(topic: string, configs: TopicFacts["configs"], reserved: ReadonlySet<string>): TopicFacts {
   const types = new Set(configs.map(([, config]) => config.attributes.get("message.type") ?? "NORMAL"));
-  const messageType = [...types].join("/");
-  return { topic, kind: kindOfTopic(topic, reserved), messageType, configs };
+  return { topic, kind: kindOfTopic(topic, reserved), messageType: [...types].join("/"), configs };
 }
 
 /** What brokers say of the same thing: one text where they agree, `a..b` where they don't. */

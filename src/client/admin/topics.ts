@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What administrators ask a broker about topics. */
 import { asTextList } from "../../protocol/bodies/json_fields.ts";
-import { decodeTopicConfigs, type TopicConfig } from "../../protocol/bodies/topic_config.ts";
+import {
+  decodeTopicConfigs,
+  type TopicConfig,
+  topicConfigFromJson,
+} from "../../protocol/bodies/topic_config.ts";
 import { decodeTopicList } from "../../protocol/bodies/topic_list.ts";
 import { decodeTopicStats, type TopicStatsTable } from "../../protocol/bodies/topic_stats.ts";
 import { topicRequest, updateTopicRequest } from "../../protocol/headers/admin_topic.ts";
 import { parseJsonObject } from "../../protocol/java_json.ts";
 import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
-import { type AdminPeer, ask, askFor } from "./ask.ts";
+import { RemotingError } from "../../remoting/remoting_error.ts";
+import { type AdminPeer, answerTo, ask, askFor } from "./ask.ts";
 
 /** Creates a topic or replaces its settings. `attributes` holds changes: `+name` to value, `-name`. */
 export async function putTopic(
@@ -39,6 +44,21 @@ export async function deleteTopic(broker: AdminPeer, topic: string): Promise<voi
 /** All topics of a broker, the ones that it made for itself too. */
 export async function topicConfigs(broker: AdminPeer): Promise<Map<string, TopicConfig>> {
   return decodeTopicConfigs((await ask(broker, RequestCode.GET_ALL_TOPIC_CONFIG)).body);
+}
+
+/** One topic; undefined where the broker lacks it. Brokers that know no request for one are asked for all. */
+export async function topicConfigOf(broker: AdminPeer, topic: string): Promise<TopicConfig | undefined> {
+  const answer = await answerTo(broker, RequestCode.GET_TOPIC_CONFIG, topicRequest.encode({ topic }));
+  switch (answer.code) {
+    case ResponseCode.SUCCESS:
+      return topicConfigFromJson(parseJsonObject(answer.body), topic);
+    case ResponseCode.TOPIC_NOT_EXIST:
+      return undefined;
+    case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
+      return (await topicConfigs(broker)).get(topic);
+    default:
+      throw new RemotingError(answer.code, answer.remark ?? "");
+  }
 }
 
 /** How far a topic's queues reach; undefined where the broker lacks the topic. */
