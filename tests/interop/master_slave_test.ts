@@ -69,8 +69,8 @@ async function assertShown(driver: Driver, namesrv: string, { master, slave }: P
     if (!driver.version.startsWith("5.")) continue;
     const shown = await driver.admin("haStatus", "-n", namesrv, "-b", site.address);
     assert.doesNotMatch(shown, /Exception/);
-    if (id === 0) assert.match(shown, /InSyncSlaveNums:1/, shown);
-    else assert.match(shown, new RegExp(`MasterAddr:127\\.0\\.0\\.1:${master.site.port + 1}`), shown);
+    if (id === 0) assert.match(shown, /#InSyncSlaveNum\s+1/, shown);
+    else assert.match(shown, new RegExp(`#MasterAddr\\s+127\\.0\\.0\\.1:${master.site.port + 1}`), shown);
   }
 }
 
