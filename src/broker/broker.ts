@@ -242,6 +242,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     timers: timers.copy,
     knownSlaves: isSlave ? undefined : knownSlaves,
     ownAddress: addressNow,
+    nameServers: () => registration.nameServers.map(({ address }) => address),
     askNameServers: () => registration.registerAll(),
   });
   undo.push(() => replicaSet.stop());
@@ -254,7 +255,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     pop,
     ...counters,
     requireMembers: policy?.requireMembers && (() => policy.requireMembers!(serving)),
-    haStatus: () => replicaSet.status(),
+    replicaSet,
     storeHost: advertised,
     address: addressNow,
     settings: options.settings,

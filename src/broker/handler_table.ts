@@ -25,6 +25,7 @@ import { adminTopicHandlers } from "./handlers/admin_topic.ts";
 import { consumerOffsetHandlers } from "./handlers/consumer_offset.ts";
 import { groupMembersHandlers } from "./handlers/group_members.ts";
 import { heartbeatHandlers } from "./handlers/heartbeat.ts";
+import { minBrokerIdHandlers } from "./handlers/min_broker_id.ts";
 import { notBuiltHandlers } from "./handlers/not_built.ts";
 import { pullHandlers } from "./handlers/pull.ts";
 import { queryAssignmentHandlers } from "./handlers/query_assignment.ts";
@@ -42,6 +43,7 @@ import type { PutTimes } from "./put_times.ts";
 import type { QueueLocks } from "./queue_locks.ts";
 import type { RateSampler } from "./rates.ts";
 import type { ReadRules } from "./read_rules.ts";
+import type { ReplicaSet } from "./replica_set.ts";
 import { runtimeInfo } from "./runtime_info.ts";
 import { onSlave } from "./slave/slave_requests.ts";
 import type { Statistics } from "./statistics.ts";
@@ -72,8 +74,7 @@ export interface BrokerParts {
   putTimes: PutTimes;
   /** Throws where nothing may be stored for lack of slaves; undefined: never. */
   requireMembers: (() => void) | undefined;
-  /** The answer to GET_BROKER_HA_STATUS. */
-  haStatus: () => Uint8Array;
+  replicaSet: Pick<ReplicaSet, "status" | "isActive" | "minBrokerIdChanged">;
   storeHost: HostAddress;
   /** `host:port` that clients are given. */
   address: () => string;
@@ -94,6 +95,7 @@ export function handlerTable(parts: BrokerParts): HandlerTable {
     ...popConsumptionHandlers(parts),
     ...adminHandlers(parts),
     ...parts.transactions.handlers,
+    ...minBrokerIdHandlers((minBrokerId) => parts.replicaSet.minBrokerIdChanged(minBrokerId)),
     ...notBuiltHandlers(),
   ]);
   return parts.settings().brokerRole === "SLAVE" ? onSlave(handlers) : handlers;
@@ -210,7 +212,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
     ...adminBrokerHandlers({
       ...{ store, topics, clients, statistics },
       runtimeInfo: () => runtimeInfoOf(parts),
-      haStatus: parts.haStatus,
+      haStatus: () => parts.replicaSet.status(),
       consumerOffsets: () => offsets.toJson(),
       delayOffsets: () => delay.toJson(),
     }),
@@ -247,7 +249,7 @@ function runtimeInfoOf(parts: BrokerParts): ReadonlyMap<string, string> {
     ...parts,
     storeDirectory,
     commitLogDirectory,
-    isActive: parts.settings().brokerRole !== "SLAVE",
+    isActive: parts.replicaSet.isActive,
     acceptSendsFromMs: () => parts.settings().acceptSendsFromMs,
     delayProgress: () => parts.delay.progress(),
     timerStatus: () => parts.timers.status(),

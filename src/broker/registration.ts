@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Clock, Timer } from "../base/clock.ts";
+import type { HeartbeatSettings } from "../config/broker_settings.ts";
 import { NameServerApi } from "../client/name_server_api.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
 import { decodeKvTable } from "../protocol/bodies/kv_table.ts";
@@ -42,6 +43,8 @@ export interface RegistrationOptions {
   registerTimeoutMs: number;
   /** Register at every period, not only when a name server's data differs. */
   forceRegister: boolean;
+  /** Slaves may stand in for their master, so name servers have to see its death at once; absent: they may not. */
+  heartbeats?: HeartbeatSettings;
   /** Changed topics are registered one by one, without the broker. */
   singleTopicRegister: boolean;
   topics: RegisteredTopics;
@@ -75,6 +78,7 @@ export class Registration {
   readonly #changedTopics = new Set<string>();
   #endOfTurn: Timer | undefined;
   #period: Timer | undefined;
+  #heartbeat: Timer | undefined;
   #running = false;
 
   constructor(options: RegistrationOptions) {
@@ -98,6 +102,10 @@ export class Registration {
     this.#changedTopics.clear();
     this.setNameServers(this.#options.nameServers);
     this.#period = this.#options.clock.every(this.#options.registerIntervalMs, () => this.#onPeriod());
+    const { heartbeats, clock } = this.#options;
+    if (heartbeats !== undefined) {
+      this.#heartbeat = clock.every(heartbeats.intervalMs, () => this.#beat(heartbeats));
+    }
     await Promise.all([...this.#links.values()].map((link) => link.firstTry));
   }
 
@@ -167,6 +175,7 @@ export class Registration {
   async stop(): Promise<void> {
     this.#running = false;
     this.#period?.cancel();
+    this.#heartbeat?.cancel();
     this.#endOfTurn?.cancel();
     const links = [...this.#links.values()];
     this.#links.clear();
@@ -186,6 +195,19 @@ export class Registration {
       if (this.#options.forceRegister) link.registerAll();
       else link.check();
     }
+  }
+
+  /** A sign of life for every name server that knows us. */
+  #beat({ asVersionQuery }: HeartbeatSettings): void {
+    const fields = brokerIdentityRequest.encode(this.#identity());
+    const request = asVersionQuery
+      ? {
+        code: RequestCode.QUERY_DATA_VERSION,
+        fields,
+        body: encodeJson(this.#options.topics.dataVersion.toJson()),
+      }
+      : { code: RequestCode.BROKER_HEARTBEAT, fields };
+    for (const { connection } of this.#links.values()) connection?.notify(request);
   }
 
   #registerSome(connection: Connection, topics: ReadonlySet<string>): Promise<string | undefined> {
@@ -213,8 +235,8 @@ export class Registration {
         clusterName,
         haServerAddr: haAddress(),
         brokerId,
-        heartbeatTimeoutMillis: undefined,
-        enableActingMaster: false,
+        heartbeatTimeoutMillis: this.#options.heartbeats?.timeoutMs,
+        enableActingMaster: this.#options.heartbeats !== undefined,
         compressed: false,
         bodyCrc32: registrationCrc32(body),
         __ZONE_NAME: undefined,

@@ -53,6 +53,8 @@ export interface ReplicaSetOptions {
   /** Sockets unless told. */
   network: Network | undefined;
   ownAddress: () => string;
+  /** As they are when asked. */
+  nameServers: () => readonly string[];
   /** Registers again, to be told where the master is now. */
   askNameServers: () => void;
 }
@@ -64,6 +66,7 @@ export class ReplicaSet {
   readonly #options: ReplicaSetOptions;
   readonly #slave: Slave | undefined;
   #timer: Timer | undefined;
+  #minBrokerId: number | undefined;
 
   constructor(options: ReplicaSetOptions) {
     this.#options = options;
@@ -84,6 +87,23 @@ export class ReplicaSet {
   /** Whether consumers of this slave should be served by its master. */
   get masterServes(): boolean {
     return this.#slave?.masterServes ?? false;
+  }
+
+  /**
+   * Whether this broker does what clients ask of a master: one does, and a slave that stands in for it, the first
+   * one where there are several.
+   */
+  get isActive(): boolean {
+    const { brokerId, slaveActingMaster } = this.#options.settings;
+    if (this.#slave === undefined) return true;
+    const isFirst = this.#minBrokerId === undefined || this.#minBrokerId === brokerId;
+    return slaveActingMaster && this.#slave.masterAddress === undefined && isFirst;
+  }
+
+  /** A name server says who has the smallest id: it can tell at once where the master is now. */
+  minBrokerIdChanged(minBrokerId: number | undefined): void {
+    this.#minBrokerId = minBrokerId;
+    if (this.#slave !== undefined) this.#options.askNameServers();
   }
 
   /** The answer to GET_BROKER_HA_STATUS. */
@@ -116,10 +136,10 @@ export class ReplicaSet {
 
   /** Name servers tell where the slaves take requests; their connections don't. */
   async #rememberSlaves(known: KnownSlaves): Promise<void> {
-    const { serving, client, settings } = this.#options;
-    const { brokerName, nameServerAddresses: nameServers } = settings;
+    const { serving, client, settings, nameServers } = this.#options;
+    const { brokerName } = settings;
     if (serving.slaves().length === 0) return;
-    const addresses = await slaveAddresses({ client, nameServers, brokerName });
+    const addresses = await slaveAddresses({ client, nameServers: nameServers(), brokerName });
     if (addresses.length > 0) this.#keep(known, addresses);
   }
 

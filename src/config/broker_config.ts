@@ -200,6 +200,13 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     registerIntervalMs: between(10_000, values.registerNameServerPeriod, 60_000),
     registerTimeoutMs: values.registerBrokerTimeoutMills,
     forceRegister: values.forceRegister,
+    heartbeats: values.enableSlaveActingMaster
+      ? {
+        intervalMs: values.brokerHeartbeatInterval,
+        timeoutMs: values.brokerNotActiveTimeoutMillis,
+        asVersionQuery: values.compatibleWithOldNameSrv,
+      }
+      : undefined,
     singleTopicRegister: values.enableSingleTopicRegister,
     metadataPageCount: values.enableSplitMetadata ? values.splitMetadataSize : undefined,
 

@@ -68,6 +68,8 @@ export interface RegistrationSettings {
   readonly registerIntervalMs: number;
   /** `registerBrokerTimeoutMills` */
   readonly registerTimeoutMs: number;
+  /** Signs of life to name servers, for which slaves stand in for their masters (`enableSlaveActingMaster`). */
+  readonly heartbeats: HeartbeatSettings | undefined;
   /** `forceRegister`: register at every period, not only when a name server's data is older. */
   readonly forceRegister: boolean;
   /** `enableSingleTopicRegister`: a changed topic is registered alone. */
@@ -87,6 +89,16 @@ export interface ObservationSettings {
     /** Of one metric. */
     readonly maxSamples: number;
   } | undefined;
+}
+
+/** Signs of life of a broker whose death name servers have to notice at once. */
+export interface HeartbeatSettings {
+  /** `brokerHeartbeatInterval` */
+  readonly intervalMs: number;
+  /** `brokerNotActiveTimeoutMillis`: a name server gives the broker up after so long without. */
+  readonly timeoutMs: number;
+  /** `compatibleWithOldNameSrv`: sent as a question that name servers of 4.x know too. */
+  readonly asVersionQuery: boolean;
 }
 
 /** Topics and groups: what is made by itself, what may be changed. */

@@ -366,3 +366,23 @@ test("route() asks a name server that knows this broker, and the next one where 
   server("n1:9876").connection!.close();
   assert.equal(await registration.route("B"), undefined);
 });
+
+test("with heartbeats, name servers get signs of life and are told when to give the broker up", async () => {
+  for (const asVersionQuery of [true, false]) {
+    const heartbeats = { intervalMs: 1000, timeoutMs: 10_000, asVersionQuery };
+    const { registration, server, advance } = broker({ heartbeats });
+    await registration.start();
+    const told = server("n1:9876");
+    const { fields } = told.requests[0];
+    assert.equal(fields!.enableActingMaster, "true");
+    assert.equal(fields!.heartbeatTimeoutMillis, "10000");
+    for (let second = 0; second < 3; second++) await advance(1000);
+    const { notifications } = told.connection!;
+    const code = asVersionQuery ? RequestCode.QUERY_DATA_VERSION : RequestCode.BROKER_HEARTBEAT;
+    assert.deepEqual(notifications.map((request) => request.code), [code, code, code]);
+    assert.equal(notifications[0].fields!.brokerAddr, "10.0.0.1:10911");
+    await registration.stop();
+    await advance(5000);
+    assert.equal(notifications.length, 3);
+  }
+});

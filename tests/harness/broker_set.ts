@@ -115,6 +115,8 @@ export async function newBrokerSet(...pairs: string[]): Promise<BrokerSet> {
         "bindAddress=127.0.0.1",
         `kvConfigPath=${join(directory, "kvConfig.json")}`,
         `configStorePath=${join(directory, "namesrv.properties")}`,
+        "supportActingMaster=true",
+        "notifyMinBrokerIdChanged=true",
       ])],
     }).configuration.settings,
   );

@@ -51,21 +51,21 @@ export const registrationKeys = {
   ),
   splitMetadataSize: acts(count(1), 2000, "Topics or groups in one part, at most.", { live: true }),
   compressedRegister: notYet(flag(), false, "Compress registrations."),
-  compatibleWithOldNameSrv: notYet(
+  compatibleWithOldNameSrv: acts(
     flag(),
     true,
-    "Send heartbeats and ask for members in a way that name servers of 4.x understand.",
+    "Send those heartbeats in a way that name servers of 4.x understand.",
   ),
-  brokerHeartbeatInterval: notYet(
-    ms(),
+  brokerHeartbeatInterval: acts(
+    ms(1),
     1000,
-    "Pause between heartbeats to name servers, with acting masters.",
+    "Pause between heartbeats to name servers, with enableSlaveActingMaster.",
   ),
   sendHeartbeatTimeoutMillis: notYet(ms(), 1000, "How long such a heartbeat may take."),
-  brokerNotActiveTimeoutMillis: notYet(
-    long("ms"),
+  brokerNotActiveTimeoutMillis: acts(
+    long("ms", 1),
     10000,
-    "After how long without heartbeat a name server drops this broker, with acting masters.",
+    "After how long without heartbeat a name server drops this broker, with enableSlaveActingMaster.",
   ),
 } satisfies KeyTable;
 

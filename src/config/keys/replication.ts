@@ -91,13 +91,17 @@ export const replicationKeys = {
 } satisfies KeyTable;
 
 export const failoverKeys = {
-  enableSlaveActingMaster: fixed(
+  enableSlaveActingMaster: acts(
     flag(),
     false,
-    "A slave does some of its dead master's work.",
-    "there are no slaves yet that could act",
+    "A slave stands in for its dead master where nothing has to be stored: locks, positions, reads. Name servers need supportActingMaster.",
   ),
-  enableRemoteEscape: notYet(flag(), false, "An acting master hands special messages to other brokers."),
+  enableRemoteEscape: fixed(
+    flag(),
+    false,
+    "An acting master hands delayed, timed, transactional and popped messages to other brokers.",
+    "that is not built yet; without it such messages wait until their master is back",
+  ),
   skipPreOnline: notYet(flag(), false, "Don't wait at the start until the slaves' data is taken over."),
   syncBrokerMemberGroupPeriod: notYet(ms(), 1000, "How often the members of a brokerName are asked for."),
   enableControllerMode: fixed(flag(), false, "A controller decides who is master.", NO_CONTROLLER),
@@ -138,6 +142,6 @@ export const replicationArea: Area = {
 
 export const failoverArea: Area = {
   title: "Failover",
-  about: "Acting masters, controllers and DLedger. Not built yet.",
+  about: "Slaves that stand in for their master. Controllers and DLedger are not built yet.",
   keys: failoverKeys,
 };

@@ -8,6 +8,10 @@ import { Consumer } from "../../../src/client/consumer.ts";
 import { Producer } from "../../../src/client/producer.ts";
 import { parseOffsets } from "../../../src/broker/consumer_offsets.ts";
 import { type BrokerSet, type Member, newBrokerSet } from "../../harness/broker_set.ts";
+import { NameServerApi } from "../../../src/client/name_server_api.ts";
+import { encodeJson } from "../../../src/protocol/java_json.ts";
+import { RequestCode } from "../../../src/protocol/request_code.ts";
+import { RemotingClient } from "../../../src/remoting/client.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
 import { decodeTimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
 import { eventually, until } from "../../harness/until.ts";
@@ -261,3 +265,42 @@ test("SYNC_MASTER answers when its slave has the message, and says so where ther
     await slave.stop();
     await eventually(async () => (await set.send(master, "T")).code === ResponseCode.SLAVE_NOT_AVAILABLE);
   }));
+
+test("with enableSlaveActingMaster a slave stands in for its master, and makes way for it", () =>
+  withSet(
+    async (set) => {
+      const { master, slave, nameServer } = set;
+      await master.start();
+      await slave.start();
+      await send(set, "T", "a");
+      await set.caughtUp();
+      await eventually(async () => (await slave.api.topics()).topics.has("T"));
+      const client = new RemotingClient();
+      const route = async () => (await NameServerApi.at(client, nameServer.address).topicRoute("T"))!;
+      const masterInRoute = async () => (await route()).brokerDatas[0].brokerAddrs.get(0);
+      const isActive = async () => (await slave.api.runtimeInfo()).get("brokerActive") === "true";
+      assert.equal(await masterInRoute(), master.address);
+      assert.equal(await isActive(), false);
+
+      await master.stop();
+      await eventually(async () => await masterInRoute() === slave.address);
+      assert.equal((await route()).queueDatas[0].perm, 4, "nobody is to send there");
+      await eventually(isActive);
+      const body = encodeJson({
+        ...{ clientId: "c", consumerGroup: "g", onlyThisBroker: false },
+        mqSet: [{ brokerName: "broker-a", queueId: 0, topic: "T" }],
+      });
+      const locked = await client.request(slave.address, { code: RequestCode.LOCK_BATCH_MQ, body }, 3000);
+      assert.match(new TextDecoder().decode(locked.body!), /"queueId":0/);
+
+      await master.start();
+      await eventually(async () => await masterInRoute() === master.address);
+      await eventually(async () => !await isActive());
+      await send(set, "T", "b");
+      await set.caughtUp();
+      client.close();
+    },
+    "enableSlaveActingMaster=true",
+    "brokerHeartbeatInterval=100",
+    "brokerNotActiveTimeoutMillis=1000",
+  ));
