@@ -8,9 +8,9 @@
 import { Buffer } from "node:buffer";
 import type { MasterProbe, ReplicaLog } from "./types.ts";
 
-/** Where to go on, or why not. */
+/** Where to go on in a log that ends where, or why not. */
 export type Comparison =
-  | { fits: true; startOffset: number }
+  | { fits: true; startOffset: number; masterEnd: number }
   | { fits: false; problem: string };
 
 export interface ComparisonOptions {
@@ -33,6 +33,7 @@ export async function compareWithMaster(options: ComparisonOptions): Promise<Com
   if (own === store.minPhysicalOffset) {
     return {
       fits: true,
+      masterEnd: endOffset,
       startOffset: emptyStart(own, store.logFileBytes, minOffset, endOffset, startAtLastFile),
     };
   }
@@ -52,11 +53,13 @@ export async function compareWithMaster(options: ComparisonOptions): Promise<Com
   }
   const last = store.lastRecordOffset;
   // Of the last record nothing is left there where the master has just deleted its file.
-  if (last < minOffset) return { fits: true, startOffset: own };
+  if (last < minOffset) return { fits: true, startOffset: own, masterEnd: endOffset };
   const ours = store.readRecord(last);
   if (ours === undefined) throw new Error(`this slave's last record, at offset ${last}, can't be read`);
   const theirs = await probe.record(last);
-  if (theirs !== undefined && Buffer.compare(ours, theirs) === 0) return { fits: true, startOffset: own };
+  if (theirs !== undefined && Buffer.compare(ours, theirs) === 0) {
+    return { fits: true, startOffset: own, masterEnd: endOffset };
+  }
   return {
     fits: false,
     problem: `this slave's last message, at offset ${last}, is ${

@@ -190,15 +190,15 @@ export class ReplicationSlave {
       haAddress,
       start: compared.startOffset,
     });
-    this.#begin(compared.startOffset);
+    this.#begin(compared.startOffset, compared.masterEnd);
   }
 
   /** The first report. Apache's master takes 0 for "from the last file on": one that begins at 0 is asked for byte 1. */
-  #begin(startOffset: number): void {
+  #begin(startOffset: number, masterEnd: number): void {
     const { store, startAtLastFile } = this.#options;
     this.#startOffset = startOffset;
     this.#connectedEnd = store.writtenOffset;
-    if (startOffset === 0 && store.maxPhysicalOffset === 0 && !startAtLastFile) {
+    if (startOffset === 0 && masterEnd > 0 && store.maxPhysicalOffset === 0 && !startAtLastFile) {
       store.appendReplicated(0, FIRST_BYTE);
       this.#send(FIRST_BYTE.length);
     } else {
@@ -207,11 +207,11 @@ export class ReplicationSlave {
   }
 
   #onFrame(physicalOffset: number, bodyBytes: number): void {
-    const { store } = this.#options;
+    const { store, startAtLastFile } = this.#options;
     if (bodyBytes < 0) throw new Error(`the master sends a frame of ${bodyBytes} bytes`);
     const { minPhysicalOffset, maxPhysicalOffset, replicatedOffset } = store;
     const mayBegin = maxPhysicalOffset === minPhysicalOffset && replicatedOffset === maxPhysicalOffset &&
-      (physicalOffset === this.#startOffset || this.#startOffset === 0);
+      (physicalOffset === this.#startOffset || (this.#startOffset === 0 && startAtLastFile));
     if (physicalOffset === replicatedOffset || mayBegin) {
       this.#startOffset = undefined;
       this.#problem = undefined;

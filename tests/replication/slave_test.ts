@@ -117,6 +117,18 @@ describe("a slave", () => {
       assert.deepEqual(await logBytes(store, 0, store.writtenOffset), bytes.subarray(0, store.writtenOffset));
     }));
 
+  test("follows a master that has nothing either", () =>
+    withSlave({}, async ({ wires, slave, bytes, source, store }) => {
+      const range = () => Promise.resolve({ minOffset: 0, endOffset: 0 });
+      slave.follow({ haAddress: "10.0.0.9:10912", probe: { ...probeOf(source), range } });
+      const wire = await connected(wires);
+      assert.deepEqual(wire.reports, [0]);
+      wire.send(0);
+      assert.equal(slave.state.phase, "FOLLOWING");
+      wire.send(0, bytes.subarray(0, 3000));
+      assert.ok(store.writtenOffset > 0);
+    }));
+
   test("asks for the master's oldest file by its place, or for the last one if it is told to", async () => {
     for (const startAtLastFile of [false, true]) {
       await withSlave({ startAtLastFile }, async ({ wires, slave, source, bytes, store }) => {
