@@ -140,7 +140,7 @@ export class PopConsumption {
   async stop(): Promise<void> {
     this.stopWaiting();
     await this.revive.stop();
-    this.order.stop();
+    await this.order.stop();
   }
 
   /** Wakes who waits for messages of a queue. */

@@ -14,7 +14,7 @@ import {
   type QueueOrder,
 } from "../../protocol/bodies/order_info.ts";
 import { offsetCountItem, queueCountItem } from "../../protocol/pop_receipt.ts";
-import type { JsonFile } from "../json_file.ts";
+import { formatJson, type JsonFile } from "../json_file.ts";
 import { retryFlagOf } from "./retry_topic.ts";
 
 const logger = getLogger(["rmq", "pop"]);
@@ -44,6 +44,7 @@ export class PopOrder {
   #options: PopOrderOptions;
   #entries = new Map<string, Entry>();
   #isChanged = false;
+  #writing: Promise<void> | undefined;
   #timer: Timer | undefined;
 
   /** @throws ConfigFileError */
@@ -56,15 +57,17 @@ export class PopOrder {
   }
 
   start(): void {
-    this.#timer = this.#options.clock.every(this.#options.flushIntervalMs, () => this.#flushLater());
+    this.#timer = this.#options.clock.every(this.#options.flushIntervalMs, () => void this.#flushLater());
     for (const entry of this.#entries.values()) this.#watch(entry);
   }
 
   /** Writes what is not written yet. @throws RemotingError */
-  stop(): void {
+  async stop(): Promise<void> {
     this.#timer?.cancel();
     for (const { timer } of this.#entries.values()) timer?.cancel();
-    if (this.#isChanged) this.#write();
+    while (this.#writing !== undefined) await this.#writing.catch(() => {});
+    if (this.#isChanged) this.#options.file.write(orderTableToJson(this.#entries.values()));
+    this.#isChanged = false;
   }
 
   /** Whether a request has to wait for those messages; the one that was given them may repeat itself. */
@@ -168,21 +171,23 @@ export class PopOrder {
     });
   }
 
-  #flushLater(): void {
+  /** Leaves the loop free while the bytes go to the device. */
+  async #flushLater(): Promise<void> {
     this.#clean();
-    if (!this.#isChanged) return;
+    if (!this.#isChanged || this.#writing !== undefined) return;
+    this.#isChanged = false;
+    const text = formatJson(orderTableToJson(this.#entries.values()));
+    this.#writing = this.#options.file.writeInPieces([text]);
     try {
-      this.#write();
+      await this.#writing;
     } catch (error) {
+      this.#isChanged = true;
       logger.error("what was popped in order can't be kept: {error}; tried again at the next interval", {
         error,
       });
+    } finally {
+      this.#writing = undefined;
     }
-  }
-
-  #write(): void {
-    this.#options.file.write(orderTableToJson(this.#entries.values()));
-    this.#isChanged = false;
   }
 
   #clean(): void {

@@ -91,6 +91,7 @@ export interface PopWish {
 export class Popped {
   readonly records: Uint8Array[] = [];
   messageCount = 0;
+  byteCount = 0;
   /** Messages that are there and were not read. */
   restCount = 0;
   readonly startOffsets: string[] = [];
@@ -125,7 +126,7 @@ export class PopReader {
     const offset = this.#begin(wish, topic, queueId);
     if (wish.isOrdered && order.isBlocked(topic, group, queueId, wish.attemptId)) return;
     const maxCount = Math.min(wish.maxCount, MAX_CHECK_POINT_MESSAGES) - popped.messageCount;
-    if (maxCount <= 0) {
+    if (maxCount <= 0 || popped.byteCount >= MAX_BYTES) {
       popped.restCount += this.#unread(topic, queueId, offset);
       return;
     }
@@ -205,6 +206,7 @@ export class PopReader {
       popped.startOffsets.push(startOffsetItem(retry, queueId, start));
       popped.messageOffsets.push(messageOffsetsItem(retry, queueId, offsets));
       popped.messageCount += result.messageCount;
+      popped.byteCount += result.byteCount;
       popped.records.push(...this.#shown(wish, topic, start, result.records));
       this.#options.statistics.onDelivered(wish.topic, wish.group, result.messageCount, result.byteCount);
     }
@@ -295,6 +297,8 @@ export class PopReader {
   }
 }
 
+/** No further queue is read when there is so much: clients refuse frames of more than 16 MiB. */
+const MAX_BYTES = 4 << 20;
 /** Distances of a check point are stored as 32-bit numbers. */
 const MAX_DISTANCE = 0x7fffffff;
 

@@ -91,6 +91,8 @@ export interface ReviveOptions {
 }
 
 export interface ReviveSettings {
+  /** Without timed messages no acknowledgement comes. */
+  readonly timersEnabled: boolean;
   readonly reviveIntervalMs: number;
   /** How long one look at a queue may take. */
   readonly reviveScanMs: number;
@@ -117,7 +119,8 @@ export class Revive {
 
   /** Looks at all queues that have something; each once at a time. */
   look(): void {
-    const { store, reviveTopic } = this.#options;
+    const { store, reviveTopic, settings } = this.#options;
+    if (!settings().timersEnabled) return;
     for (const queueId of store.queueIdsOf(reviveTopic)) {
       let queue = this.#queues.get(queueId);
       if (queue === undefined) this.#queues.set(queueId, queue = new ReviveQueue(queueId, this.#options));

@@ -5,6 +5,7 @@ import { JsonFile } from "../../../src/broker/json_file.ts";
 import { PopOrder } from "../../../src/broker/pop/order.ts";
 import { ManualClock } from "../../harness/manual_clock.ts";
 import { MemoryFiles } from "../../harness/memory_files.ts";
+import { until } from "../../harness/until.ts";
 
 const queue = { topic: "T", group: "G", queueId: 0 };
 
@@ -103,24 +104,25 @@ test("a message can be made visible earlier or later", () => {
   assert.deepEqual(free, ["T/G/0"]);
 });
 
-test("what was popped in order is read again after a stop and after a crash", () => {
+test("what was popped in order is read again after a stop and after a crash", async () => {
   const { files, clock, order, pop } = setUp();
   const { popTimeMs } = pop([10, 11]);
   order.ack("T", "G", 0, 10, popTimeMs);
-  order.stop();
+  await order.stop();
   const next = setUp(files, clock);
   assert.equal(next.order.isBlocked("T", "G", 0, undefined), true);
   assert.equal(next.order.ack("T", "G", 0, 11, popTimeMs), 12);
   next.clock.advance(5000);
+  await until(() => !files.list("/config").some((name) => name.endsWith(".tmp")));
   const last = setUp(files, clock);
   assert.equal(last.order.isBlocked("T", "G", 0, undefined), false);
   assert.equal(last.order.ack("T", "G", 0, 11, popTimeMs), 12);
 });
 
-test("a batch that waited over a restart is told of when it is free", () => {
+test("a batch that waited over a restart is told of when it is free", async () => {
   const { files, clock, order, pop } = setUp();
   pop([10]);
-  order.stop();
+  await order.stop();
   const next = setUp(files, clock);
   clock.advance(60_000);
   assert.deepEqual(next.free, ["T/G/0"]);

@@ -97,6 +97,21 @@ test("entries that can't be read, or name nothing, are passed over", async () =>
   await parts.close();
 });
 
+test("while timed messages are off nothing is settled, for no acknowledgement comes", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a"]);
+  await parts.popNow({ header: { invisibleTime: "5000" } });
+  await parts.pass(6 * SECOND);
+  const { settings } = parts.parts;
+  parts.parts.settings = { ...settings, timersEnabled: false };
+  await parts.pass(60 * SECOND);
+  assert.equal(parts.parts.topics.has("%RETRY%G_T"), false);
+  parts.parts.settings = settings;
+  await parts.pass(2 * SECOND);
+  assert.deepEqual(bodiesOf(await parts.popNow()), ["a"]);
+  await parts.close();
+});
+
 test("a message that can't be given out again is tried later", async () => {
   const parts = await broker();
   await parts.send("T", ["a"]);
