@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type AdminPeer, adminPeer } from "../../client/admin/ask.ts";
 import { NameServerApi } from "../../client/name_server_api.ts";
-import { Routes } from "../../client/routes.ts";
 import type { ClusterInfo } from "../../protocol/bodies/cluster_info.ts";
 import { MASTER_ID } from "../../protocol/bodies/topic_route.ts";
 import { RemotingClient } from "../../remoting/client.ts";
@@ -42,6 +41,9 @@ export interface ClusterOptions {
   readonly timeoutMs: number;
 }
 
+/** `host:port`; names of brokers have no colon. */
+const ADDRESS = /^.+:\d+$/;
+
 /** Requests under way at the same time. */
 const MAX_PARALLEL = 32;
 
@@ -53,7 +55,8 @@ export class Cluster {
   readonly failures: Failure[] = [];
   readonly nameServers: readonly string[];
   readonly #client: RemotingClient;
-  readonly #routes: Routes;
+  /** Counts up to the name server that answers. */
+  #current = 0;
   readonly #timeoutMs: number;
   #info: Promise<ClusterInfo> | undefined;
 
@@ -61,21 +64,28 @@ export class Cluster {
     this.nameServers = nameServers.split(";").map((item) => item.trim()).filter((item) => item !== "");
     this.#timeoutMs = timeoutMs;
     this.#client = new RemotingClient({ connectTimeoutMs: Math.min(3000, timeoutMs) });
-    this.#routes = new Routes(this.#client, nameServers);
   }
 
-  /** Asks the first name server that answers. @throws Error with what to do where none does */
+  /** Asks the first name server that answers. @throws NoNameServerError */
   async askNameServer<T>(call: (nameServer: NameServerApi) => Promise<T>): Promise<T> {
-    try {
-      return await this.#routes.ask(call);
-    } catch (error) {
-      if (!(error instanceof RemotingIoError)) throw error;
-      throw new Error(
-        `no name server answers at ${this.nameServers.join(" or ")} (${error.message}). ` +
-          "Say where one is with -n or NAMESRV_ADDR.",
-        { cause: error },
-      );
+    let failure: RemotingIoError | undefined;
+    for (let tried = 0; tried < this.nameServers.length; tried++) {
+      const address = this.nameServers[this.#current % this.nameServers.length];
+      try {
+        return await call(NameServerApi.at(this.#client, address, this.#timeoutMs));
+      } catch (error) {
+        if (!(error instanceof RemotingIoError)) throw error;
+        failure = error;
+        this.#current++;
+      }
     }
+    throw new NoNameServerError(
+      `no name server answers at ${this.nameServers.join(" or ")} (${
+        failure?.message ?? "none is given"
+      }). ` +
+        "Say where one is with -n or NAMESRV_ADDR.",
+      { cause: failure },
+    );
   }
 
   /** Asks every name server. Where some fail, `failures` says so. @throws Error where all do */
@@ -99,8 +109,20 @@ export class Cluster {
     this.#info = undefined;
   }
 
-  /** The brokers of a choice, by cluster, name and id. @throws Error where there are none */
+  /**
+   * The brokers of a choice, by cluster, name and id. One that is told by an address is asked there even if no name
+   * server knows it, or none answers.
+   * @throws Error where there are none
+   */
   async brokers(choice: BrokerChoice = {}): Promise<Broker[]> {
+    const { broker: address = "", cluster } = choice;
+    if (cluster !== undefined || !ADDRESS.test(address)) return await this.#registered(choice);
+    const known = await this.#registered({}).catch(() => []);
+    const chosen = known.filter((broker) => isChosen(broker, choice));
+    return chosen.length > 0 ? chosen : [{ ...this.at(address), cluster: "", name: address, id: MASTER_ID }];
+  }
+
+  async #registered(choice: BrokerChoice): Promise<Broker[]> {
     const { brokerAddrTable } = await this.info();
     const brokers: Broker[] = [];
     for (const [name, { cluster, brokerAddrs }] of brokerAddrTable) {
@@ -131,10 +153,12 @@ export class Cluster {
    * @throws Error where there are several clusters and none is named
    */
   async mastersToChange(choice: BrokerChoice): Promise<Broker[]> {
-    const { clusterAddrTable } = await this.info();
-    if (choice.cluster === undefined && choice.broker === undefined && clusterAddrTable.size > 1) {
-      const names = [...clusterAddrTable.keys()].sort(byName).join(", ");
-      throw new Error(`there are several clusters: ${names}. Say which one with --cluster.`);
+    if (choice.cluster === undefined && choice.broker === undefined) {
+      const { clusterAddrTable } = await this.info();
+      const names = [...clusterAddrTable.keys()].sort(byName);
+      if (names.length > 1) {
+        throw new Error(`there are several clusters: ${names.join(", ")}. Say which one with --cluster.`);
+      }
     }
     return await this.masters(choice);
   }
@@ -192,6 +216,11 @@ export class Cluster {
   #add(failure: Failure): void {
     if (!this.failures.some((known) => isSame(known, failure))) this.failures.push(failure);
   }
+}
+
+/** None of the name servers can be reached; says what to do. */
+export class NoNameServerError extends Error {
+  override name = "NoNameServerError";
 }
 
 /** Nobody answered; why stands in `failures`. */

@@ -33,9 +33,10 @@ const LAST_FLEXIBLE_WIDTH = 10;
 export function layOut(table: Table, terminalColumns: number | undefined, paint: Paint): string {
   const texts = table.rows.map((row) => row.map(textOf));
   let shown = table.columns.map((_, index) => index);
-  const naturalWidth = (index: number) =>
-    Math.max(table.columns[index].head.length, ...texts.map((row) => stringWidth(row[index])));
-  const widths = table.columns.map((_, index) => naturalWidth(index));
+  const widths = table.columns.map(({ head }) => head.length);
+  for (const row of texts) {
+    for (const [index, text] of row.entries()) widths[index] = Math.max(widths[index], widthOf(text));
+  }
   if (terminalColumns !== undefined) shown = fit(table.columns, widths, terminalColumns);
   const line = (cells: readonly string[], colours: readonly (Colour | undefined)[]) => {
     const parts = shown.map((index, at) => {
@@ -79,31 +80,38 @@ function cell(
 ): string {
   const cut = cutMiddle(text, width);
   const painted = colour === undefined ? cut : paint(cut, colour);
-  const padding = " ".repeat(Math.max(0, width - stringWidth(cut)));
+  const padding = " ".repeat(Math.max(0, width - widthOf(cut)));
   if (column.isNumber) return padding + painted;
   return isLast ? painted : painted + padding;
+}
+
+const ASCII = /^[\x20-\x7e]*$/;
+
+/** Places on the terminal. Nearly all texts are names, for which this is quick. */
+function widthOf(text: string): number {
+  return ASCII.test(text) ? text.length : stringWidth(text);
 }
 
 const segmenter = new Intl.Segmenter();
 
 /** Names often differ in their ends only: what is cut out of the middle shows as `…`. */
 export function cutMiddle(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
   const tailWidth = Math.floor((width - 1) / 3);
   const segments = [...segmenter.segment(text)].map(({ segment }) => segment);
   let tail = "";
-  while (stringWidth(segments.at(-1)! + tail) <= tailWidth) tail = segments.pop()! + tail;
-  const head = cutTo(segments.join(""), width - stringWidth(tail));
+  while (widthOf(segments.at(-1)! + tail) <= tailWidth) tail = segments.pop()! + tail;
+  const head = cutTo(segments.join(""), width - widthOf(tail));
   return head + tail;
 }
 
 /** At most so many places on the terminal; what is cut off shows as `…`. */
 export function cutTo(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
   let cut = "";
   let left = width - 1;
   for (const { segment } of segmenter.segment(text)) {
-    left -= stringWidth(segment);
+    left -= widthOf(segment);
     if (left < 0) break;
     cut += segment;
   }

@@ -96,6 +96,7 @@ const resend = adminCommand({
       message.storeTimestampMs >= (range.fromMs ?? 0) && message.storeTimestampMs < (range.toMs ?? Infinity);
     const letters = (await readTopic(cluster, PREFIX + group)).filter(isMeant);
     if (letters.length === 0) throw new Error(`no dead letter of ${group} is meant by that.`);
+    if (!given["to-topic"]) await requireRetryTopic(cluster, group);
     await confirm(
       surroundings,
       given.yes,
@@ -135,6 +136,15 @@ const resend = adminCommand({
     return failed.length > 0 ? 1 : 0;
   },
 });
+
+async function requireRetryTopic(cluster: Cluster, group: string): Promise<void> {
+  if (await cluster.askNameServer((nameServer) => nameServer.topicRoute(`%RETRY%${group}`)) !== undefined) {
+    return;
+  }
+  throw new Error(
+    `${group} has no retry topic: no consumer of it has been connected. Start one first, or say --to-topic.`,
+  );
+}
 
 function momentOf(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

@@ -59,6 +59,7 @@ export const messageSendCommand = adminCommand({
     };
     // Tells first, and better than a send would, that there is no cluster.
     const masters = await cluster.masters();
+    await requireRoute(cluster, topic);
     if (message.delayMs !== undefined || message.deliverAtMs !== undefined) {
       await requireTimers(cluster, masters);
     }
@@ -132,6 +133,12 @@ function momentOf(delay: string | undefined, at: string | undefined) {
   if (delay === undefined) return {};
   const delayMs = parseDuration(delay);
   return delayMs === undefined ? { delayLevel: numberOption("--delay", delay, 0, { min: 1 }) } : { delayMs };
+}
+
+/** A send would make a topic that does not exist, of a name that was mistyped. @throws Error */
+async function requireRoute(cluster: Cluster, topic: string): Promise<void> {
+  if (await cluster.askNameServer((nameServer) => nameServer.topicRoute(topic)) !== undefined) return;
+  throw new Error(`there is no topic ${topic}. \`rmq topic create\` makes one.`);
 }
 
 /** Brokers of 4.9 would deliver at once. */

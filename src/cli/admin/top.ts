@@ -64,6 +64,9 @@ async function once(context: Context<typeof options>, intervalMs: number): Promi
   await out.write(screen.whole(rates));
 }
 
+/** A look asks brokers about every topic. Where that takes long, they are given time between two looks. */
+const RESTS_PER_LOOK = 4;
+
 const ALTERNATE_SCREEN = "\x1b[?1049h\x1b[?25l";
 const NORMAL_SCREEN = "\x1b[?25h\x1b[?1049l";
 const HOME = "\x1b[H";
@@ -77,6 +80,7 @@ async function live(context: Context<typeof options>, intervalMs: number): Promi
   // The first look tells on the normal screen what is wrong with the cluster.
   const looks = [await look(context)];
   let rates: TopRates | undefined;
+  let lookMs = 0;
   let problem: string | undefined;
   let view: View = "both";
   let wake = () => {};
@@ -112,7 +116,7 @@ async function live(context: Context<typeof options>, intervalMs: number): Promi
     while (!isStopped) {
       await draw();
       await new Promise<void>((resolve) => {
-        const timer = globalThis.setTimeout(resolve, intervalMs);
+        const timer = globalThis.setTimeout(resolve, Math.max(intervalMs, lookMs * RESTS_PER_LOOK));
         wake = () => {
           clearTimeout(timer);
           resolve();
@@ -121,7 +125,9 @@ async function live(context: Context<typeof options>, intervalMs: number): Promi
       if (isStopped) break;
       cluster.failures.length = 0;
       try {
+        const startMs = performance.now();
         const now = await look(context);
+        lookMs = performance.now() - startMs;
         while (looks.length > 1 && now.takenMs - looks[1].takenMs >= GROUP_WINDOW_MS) looks.shift();
         rates = topRates(looks.at(-1)!, now, looks[0]);
         looks.push(now);

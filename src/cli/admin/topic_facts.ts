@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { topicConfigOf, topicConfigs } from "../../client/admin/topics.ts";
 import { permText, type TopicConfig } from "../../protocol/bodies/topic_config.ts";
-import type { Broker, BrokerChoice, Cluster } from "./cluster.ts";
+import { type Broker, type BrokerChoice, type Cluster, NoNameServerError } from "./cluster.ts";
 import { byName } from "./text.ts";
 
 /** A topic as the brokers of a cluster have it. */
@@ -45,8 +45,14 @@ export function kindOfTopic(topic: string, namesOfBrokersAndClusters: ReadonlySe
 
 /** Names under which brokers keep topics of their own. */
 export async function reservedNames(cluster: Cluster): Promise<Set<string>> {
-  const { brokerAddrTable, clusterAddrTable } = await cluster.info();
-  return new Set([...brokerAddrTable.keys(), ...clusterAddrTable.keys()]);
+  try {
+    const { brokerAddrTable, clusterAddrTable } = await cluster.info();
+    return new Set([...brokerAddrTable.keys(), ...clusterAddrTable.keys()]);
+  } catch (error) {
+    // A broker that is asked by its address is asked without them.
+    if (error instanceof NoNameServerError) return new Set();
+    throw error;
+  }
 }
 
 /** All topics of the masters of a choice, by name. */

@@ -166,6 +166,39 @@ describe("rmq broker and rmq cluster", () => {
   });
 });
 
+test("where there are several clusters, what is made needs to be told in which", async () => {
+  const one = await startTestCluster();
+  const other = await startTestCluster(
+    "brokerClusterName=Other",
+    "brokerName=broker-o",
+    `namesrvAddr=${one.nameServer.address}`,
+  );
+  const rmq = new Rmq(one.nameServer.address);
+  try {
+    for (const family of ["topic", "group"]) {
+      assert.match(
+        await rmq.fails(family, "create", "new"),
+        /there are several clusters: DefaultCluster, Other\. Say which one with --cluster\./,
+      );
+      assert.match(await rmq.ok(family, "create", "new", "-c", "Other"), /on broker-o\.$/m);
+    }
+    assert.match(await rmq.ok("cluster", "list"), /^DefaultCluster +1 +0 .*\nOther +1 +0 /m);
+    assert.match(await rmq.ok("topic", "list", "new"), /^new +NORMAL +8 +RW +broker-o$/m);
+    await rmq.ok("topic", "create", "new", "-c", "DefaultCluster", "--queues", "2");
+    assert.match(await rmq.ok("topic", "list", "new"), /^new +NORMAL +2\.\.8 +RW +broker-a,broker-o$/m);
+    await rmq.ok("topic", "delete", "new", "-c", "Other", "--yes");
+    assert.deepEqual(
+      (await rmq.json("topic", "show", "new")).brokers.map((each: { broker: string }) => each.broker),
+      [
+        "broker-a",
+      ],
+    );
+  } finally {
+    await other.stop();
+    await one.stop();
+  }
+});
+
 describe("a cluster of which something is down", () => {
   let unregister = () => {};
   let cluster: TestCluster;
@@ -212,6 +245,17 @@ describe("a cluster of which something is down", () => {
     assert.equal(put.status, 1);
     assert.equal(put.out, `Set key in space at ${cluster.nameServer.address}.\n`);
     assert.match(put.err, /^rmq kv put: 127\.0\.0\.1:9: can't connect/);
+  });
+
+  test("a broker is asked at its address without any name server", async () => {
+    const alone = ["-b", cluster.broker.address, "-n", DEAD_ADDRESS];
+    assert.match(await rmq.ok("broker", "status", ...alone), /^Role +master$/m);
+    await rmq.ok("topic", "create", "alone", ...alone);
+    assert.equal(await rmq.ok("topic", "list", "alone", "-q", ...alone), "alone\n");
+    assert.match(
+      await rmq.fails("broker", "status", "-b", DEAD_ADDRESS, "-n", DEAD_ADDRESS),
+      /127\.0\.0\.1:9: can't/,
+    );
   });
 
   test("without any name server it says what to do", async () => {

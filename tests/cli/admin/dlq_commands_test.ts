@@ -79,6 +79,10 @@ describe("rmq dlq", () => {
 
   test("resend --to-topic goes to the topic where messages first were", async () => {
     await bury("elsewhere", "three");
+    assert.match(
+      await rmq.fails("dlq", "resend", "elsewhere", "--all", "--yes"),
+      /elsewhere has no retry topic/,
+    );
     const { resent } = await rmq.json("dlq", "resend", "elsewhere", "--from", "1h", "--to-topic", "--yes");
     assert.equal(resent[0].topic, "orders");
     const [message] = await rmq.jsonLines("message", "tail", "orders", "--count", "1");

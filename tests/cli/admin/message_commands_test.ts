@@ -277,6 +277,10 @@ describe("rmq message", () => {
   test("what is wrong is told in a sentence", async () => {
     assert.match(await rmq.fails("message", "send", "sent"), /BODY is missing/);
     assert.match(
+      await rmq.fails("message", "send", "snet", "x"),
+      /there is no topic snet\. `rmq topic create` makes one/,
+    );
+    assert.match(
       await rmq.fails("message", "send", "sent", "x", "--property", "y"),
       /--property takes NAME=VALUE/,
     );
