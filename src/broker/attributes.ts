@@ -3,6 +3,8 @@
  * Attributes of topics and groups. Requests name each with a sign, `+name` to set and `-name` to remove; tables
  * hold them without. [RMQ AttributeUtil, TopicAttributes, SubscriptionGroupAttributes]
  */
+import type { TopicConfig } from "../protocol/bodies/topic_config.ts";
+import { Property } from "../protocol/properties.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import { RemotingError } from "../remoting/remoting_error.ts";
 
@@ -63,6 +65,27 @@ export function alterAttributes(
     else remove(altered, name, current);
   }
   return altered;
+}
+
+/**
+ * For messages to a topic that has attributes, which Apache may have given it.
+ * @param properties of a single message
+ * @throws RemotingError MESSAGE_ILLEGAL
+ */
+export function requireServedAttributes(
+  { topicName, attributes }: TopicConfig,
+  properties: ReadonlyMap<string, string> | undefined,
+): void {
+  if (attributes.get("queue.type") === "BatchCQ") {
+    throw new RemotingError(
+      ResponseCode.MESSAGE_ILLEGAL,
+      `the topic ${topicName} keeps its queues as inner batches (queue.type=BatchCQ), which this broker can't write`,
+    );
+  }
+  if (properties === undefined || attributes.get("cleanup.policy") !== "COMPACTION") return;
+  if ((properties.get(Property.KEYS) ?? "").trim() === "") {
+    throw new RemotingError(ResponseCode.MESSAGE_ILLEGAL, "Required message key is missing");
+  }
 }
 
 function set(attributes: Map<string, string>, name: string, value: string, rule: AttributeRule): void {

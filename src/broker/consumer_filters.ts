@@ -12,13 +12,16 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { addToSet, BloomFilter, mayBeInSet } from "../filter/bloom_filter.ts";
 import { ExpressionError } from "../filter/sql/expression_error.ts";
+import { PropertySlots } from "../filter/sql/property_slots.ts";
 import type { SqlFilter } from "../filter/sql/sql_filter.ts";
 import { asArray, asInteger, asObject, asText, type JsonObject } from "../protocol/bodies/json_fields.ts";
 import { SQL_EXPRESSION, type SubscriptionData } from "../protocol/bodies/subscription_data.ts";
+import { Property } from "../protocol/properties.ts";
 import type { Files } from "../store/files.ts";
 import type { MessageFilter, QueueExtension } from "../store/types.ts";
 import { JsonFile } from "./json_file.ts";
 import { compiled } from "./message_filter.ts";
+import { isRetryTopic } from "./topic_name.ts";
 import type { Subscription } from "./subscription.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -42,6 +45,8 @@ export interface ConsumerFiltersOptions {
 export interface ConsumerFiltersSettings {
   /** Filters of groups that have been gone for so long are forgotten. */
   readonly filterExpiryMs: number;
+  /** Messages that come again are held once more against the expression for the topic that they come from. */
+  readonly filterRetries: boolean;
 }
 
 interface GroupFilter {
@@ -60,6 +65,7 @@ interface GroupFilter {
   filter: MessageFilter | undefined;
 }
 
+const RETRY_SLOTS = new PropertySlots([Property.RETRY_TOPIC]);
 /** Each costs time for every message of its topic; what is beyond is decided when it is pulled. */
 const MAX_FILTERS = 10_000;
 /** A file that does not say when a group went: a little while ago. [RMQ ConsumerFilterManager.decode] */
@@ -126,6 +132,9 @@ export class ConsumerFilters {
     subscription: Pick<Subscription, "filter" | "expressionType" | "subString">,
   ): MessageFilter | undefined {
     const { filter } = subscription;
+    if (this.#options.settings().filterRetries && isRetryTopic(topic)) {
+      return this.#retryFilter(group, filter);
+    }
     if (filter === undefined || subscription.expressionType !== SQL_EXPRESSION) return filter;
     const known = this.#topics.get(topic)?.get(group);
     if (known === undefined || known.expression !== subscription.subString) return filter;
@@ -235,6 +244,22 @@ export class ConsumerFilters {
         const bitMap = extension?.bitMap;
         if (bitMap === undefined || bitMap.length !== bytes) return true;
         return extension!.storeTimestampMs <= bornMs || mayBeInSet(bitMap, positions);
+      },
+    };
+  }
+
+  /** [RMQ ExpressionForRetryMessageFilter] */
+  #retryFilter(group: string, filter: MessageFilter | undefined): MessageFilter {
+    const sqlOf = (topic: string | undefined) =>
+      topic === undefined ? undefined : this.#topics.get(topic)?.get(group)?.sql;
+    return {
+      matchesEntry: (tagsCode, extension) => filter?.matchesEntry(tagsCode, extension) ?? true,
+      properties: {
+        matches: (properties) => sqlOf(properties.get(Property.RETRY_TOPIC))?.matches(properties) ?? true,
+        matchesBytes(bytes, from, end) {
+          const [topic] = RETRY_SLOTS.ofBytes(bytes, from, end);
+          return sqlOf(topic)?.matchesBytes(bytes, from, end) ?? true;
+        },
       },
     };
   }

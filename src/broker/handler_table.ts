@@ -185,6 +185,7 @@ function adminHandlers(parts: BrokerParts): [number, Handler][] {
         belongings: { groupsOf: (topic) => offsets.groupsOf(topic), forget: forgetTopic },
         putTps: (topic) => statistics.topicPutTps(topic),
         protectSystemTopics: () => settings().protectSystemTopics,
+        mixedMessageType: () => settings().mixedMessageType,
       }),
     ),
     ...adminGroupHandlers({

@@ -4,6 +4,8 @@ import { type TopicConfig, TopicSysFlag } from "../protocol/bodies/topic_config.
 import type { SendRequest } from "../protocol/headers/send.ts";
 import { ResponseCode } from "../protocol/response_code.ts";
 import { RemotingError } from "../remoting/remoting_error.ts";
+import { requireServedAttributes } from "./attributes.ts";
+import { priorityOf } from "./priority.ts";
 import { isForbiddenToSend, isRetryTopic, requireTopicName } from "./topic_name.ts";
 import type { NewTopic } from "./topics.ts";
 
@@ -37,8 +39,15 @@ export class SendTarget {
     this.#settings = options.settings;
   }
 
-  /** The queue that a send goes to; makes the topic if that is allowed. @throws RemotingError */
-  of(send: SendRequest): { queueId: number; isNewTopic: boolean } {
+  /**
+   * The queue that a send goes to; makes the topic if that is allowed.
+   * @param properties of a single message
+   * @throws RemotingError
+   */
+  of(
+    send: SendRequest,
+    properties?: ReadonlyMap<string, string>,
+  ): { queueId: number; isNewTopic: boolean } {
     const { topic } = send;
     const { brokerPermission, acceptSendsFromMs } = this.#settings();
     if (acceptSendsFromMs > this.#clock.nowMs()) {
@@ -62,6 +71,7 @@ export class SendTarget {
       }
       config = this.#createTopic(send);
     }
+    if (config.attributes.size > 0) requireServedAttributes(config, properties);
     const queueCount = Math.max(config.readQueueNums, config.writeQueueNums);
     if (send.queueId >= queueCount) {
       throw new RemotingError(
@@ -69,6 +79,8 @@ export class SendTarget {
         `request queueId[${send.queueId}] is illegal: the topic ${topic} has ${queueCount} queues`,
       );
     }
+    const priority = properties && priorityOf(properties);
+    if (priority !== undefined) return { queueId: Math.min(priority, config.writeQueueNums - 1), isNewTopic };
     const queueId = send.queueId < 0 ? Math.floor(Math.random() * config.writeQueueNums) : send.queueId;
     return { queueId, isNewTopic };
   }

@@ -219,6 +219,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     traceTopic: values.traceTopicEnable,
     traceTopicName: values.msgTraceTopicName,
     createSystemGroups: values.enableCreateSysGroup,
+    mixedMessageType: values.enableMixedMessageType,
     protectSystemTopics: values.validateSystemTopicWhenUpdateTopic,
 
     acceptSendsFromMs: values.startAcceptSendRequestTimeStamp,
@@ -231,6 +232,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     litePull: values.litePullMessageEnable,
     rejectPullConsumers: values.rejectPullConsumerEnable,
     propertyFilter: values.enablePropertyFilter,
+    filterRetries: values.filterSupportRetry,
     filterBitMaps: values.enableCalcFilterBitMap,
     bloomErrorPercent: values.maxErrorRateOfBloomFilter,
     bloomGroupCount: values.expectConsumerNumUseFilter,

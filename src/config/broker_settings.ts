@@ -121,6 +121,8 @@ export interface TopicSettings {
   readonly traceTopicName: string;
   /** `enableCreateSysGroup`: make the groups that tools and self-tests use. */
   readonly createSystemGroups: boolean;
+  /** `enableMixedMessageType`: topics may be of the type MIXED. */
+  readonly mixedMessageType: boolean;
   /** `validateSystemTopicWhenUpdateTopic`: system topics can't be changed by an administrator. */
   readonly protectSystemTopics: boolean;
 }
@@ -147,6 +149,8 @@ export interface DeliverySettings {
   readonly rejectPullConsumers: boolean;
   /** `enablePropertyFilter`: consumers may filter by SQL92 expressions. */
   readonly propertyFilter: boolean;
+  /** `filterSupportRetry`: messages that come again are filtered once more. */
+  readonly filterRetries: boolean;
   /** `enableCalcFilterBitMap`: extended queue entries tell which groups' filters their message fulfils. */
   readonly filterBitMaps: boolean;
   /** `maxErrorRateOfBloomFilter`: how often that may be wrongly yes. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ConsumerFilters } from "../../src/broker/consumer_filters.ts";
 import { Subscription } from "../../src/broker/subscription.ts";
+import { encodeProperties } from "../../src/protocol/properties.ts";
 import type { QueueExtension } from "../../src/store/types.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
@@ -15,6 +16,7 @@ function setUp(given: { files?: MemoryFiles; wasStoppedCleanly?: boolean; bloomG
   const files = given.files ?? new MemoryFiles({ nowMs: () => clock.nowMs() });
   files.makeDirectory("/config");
   const online = new Set<string>();
+  const settings = { filterExpiryMs: DAY_MS, filterRetries: false };
   const store = { lastMs: 0 };
   const open = () =>
     ConsumerFilters.open({
@@ -23,13 +25,13 @@ function setUp(given: { files?: MemoryFiles; wasStoppedCleanly?: boolean; bloomG
       wasStoppedCleanly: given.wasStoppedCleanly ?? true,
       isOnline: (group, topic) => online.has(`${group}@${topic}`),
       lastStoreTimestampMs: () => store.lastMs,
-      settings: () => ({ filterExpiryMs: DAY_MS }),
+      settings: () => settings,
     });
   const stored = async () => {
     await until(() => files.stat("/config/consumerFilter.json") !== undefined);
     return JSON.parse(new TextDecoder().decode(files.read("/config/consumerFilter.json")));
   };
-  return { clock, files, online, store, filters: open(), open, stored };
+  return { clock, files, online, store, settings, filters: open(), open, stored };
 }
 
 const sql = (subString: string, subVersion = 1, topic = "T") =>
@@ -166,6 +168,26 @@ describe("the filters of groups", () => {
     );
     // Other bit maps: nothing is believed.
     assert.equal(setUp({ files, bloomGroupCount: 64 }).filters.bitMapOf("topic", new Map()), undefined);
+  });
+
+  test("hold messages that come again against the expression of their first topic, where that is wanted", () => {
+    const { filters, settings } = setUp();
+    filters.register("g", [sql("color = 'blue'")]);
+    const all = Subscription.parse("%RETRY%g", "*", "TAG");
+    const of = (group: string, properties: Record<string, string>) => {
+      const filter = filters.filterOf(group, "%RETRY%g", all);
+      const stored = new TextEncoder().encode(encodeProperties(Object.entries(properties)));
+      const verdict = filter?.properties?.matches(new Map(Object.entries(properties)));
+      assert.equal(filter?.properties?.matchesBytes(stored, 0, stored.length), verdict);
+      return verdict;
+    };
+    assert.equal(of("g", { RETRY_TOPIC: "T", color: "red" }), undefined);
+    settings.filterRetries = true;
+    assert.equal(of("g", { RETRY_TOPIC: "T", color: "red" }), false);
+    assert.equal(of("g", { RETRY_TOPIC: "T", color: "blue" }), true);
+    assert.equal(of("g", { RETRY_TOPIC: "U", color: "red" }), true);
+    assert.equal(of("h", { RETRY_TOPIC: "T", color: "red" }), true);
+    assert.equal(of("g", { color: "red" }), true);
   });
 
   test("takes any file that is JSON for what it is worth", () => {

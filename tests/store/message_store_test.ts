@@ -12,8 +12,15 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import type { MessageStore, StoreOptions } from "../../src/store/message_store.ts";
-import { MessageIllegalError, StoreCorruptError, StoreRefusedError } from "../../src/store/types.ts";
+import {
+  type GetResult,
+  type MessageFilter,
+  MessageIllegalError,
+  StoreCorruptError,
+  StoreRefusedError,
+} from "../../src/store/types.ts";
 import {
   bodiesOf,
   draft,
@@ -245,6 +252,54 @@ describe("message store", () => {
       filter: { matchesEntry: () => false },
     });
     assert.deepEqual([none.status, none.nextBeginOffset], ["NO_MATCHED_MESSAGE", 20]);
+  });
+
+  describe("a filter that looks into messages", () => {
+    const wants = (tag: string): MessageFilter => ({
+      matchesEntry: () => true,
+      properties: {
+        matches: () => false,
+        matchesBytes: (bytes, from, end) =>
+          new TextDecoder().decode(bytes.subarray(from, end)).includes(`\u0001${tag}`),
+      },
+    });
+    const bodies = (result: GetResult) => recordsOf(result).map((record) => text(record.body));
+    const text = (body: Uint8Array) => new TextDecoder().decode(body);
+
+    test("gives what it takes, and goes on where the answer was full", async () => {
+      await open({ pullMaxCountInMemory: 5, pullMaxCountOnDisk: 5 });
+      for (let i = 0; i < 300; i++) store!.append(draft("T", `m${i}`, { tags: i % 7 === 0 ? "A" : "B" }));
+      await visible(store!);
+      const seen: string[] = [];
+      for (let next = 0, rounds = 0; next < 300; rounds++) {
+        assert.ok(rounds < 20);
+        const result = await store!.getMessages("T", 0, next, { maxCount: 32, filter: wants("A") });
+        assert.ok(result.messageCount <= 5);
+        seen.push(...bodies(result));
+        next = result.nextBeginOffset;
+      }
+      assert.deepEqual(seen, Array.from({ length: 43 }, (_, i) => `m${i * 7}`));
+      const none = await store!.getMessages("T", 0, 0, { maxCount: 32, filter: wants("C") });
+      assert.deepEqual([none.status, none.nextBeginOffset], ["NO_MATCHED_MESSAGE", 300]);
+    });
+
+    test("ends a read that takes long, and goes on from there", async () => {
+      let nowMs = 0;
+      await open({ clock: { ...systemClock, monotonicMs: () => nowMs += 6 } });
+      for (let i = 0; i < 400; i++) store!.append(draft("T", `m${i}`, { tags: i === 350 ? "A" : "B" }));
+      await visible(store!);
+      const first = await store!.getMessages("T", 0, 0, { maxCount: 32, filter: wants("A") });
+      assert.equal(first.status, "NO_MATCHED_MESSAGE");
+      assert.ok(first.nextBeginOffset > 0 && first.nextBeginOffset < 350, `${first.nextBeginOffset}`);
+      let next = first.nextBeginOffset;
+      const seen: string[] = [];
+      while (next < 400) {
+        const result = await store!.getMessages("T", 0, next, { maxCount: 32, filter: wants("A") });
+        seen.push(...bodies(result));
+        next = result.nextBeginOffset;
+      }
+      assert.deepEqual(seen, ["m350"]);
+    });
   });
 
   test("a first message passes whatever its size, further ones only within the limits", async () => {

@@ -68,6 +68,8 @@ export interface AdminTopicOptions {
   putTps: (topic: string) => number;
   /** Whether system topics are out of an administrator's reach. */
   protectSystemTopics: () => boolean;
+  /** Whether topics may be of the type MIXED. */
+  mixedMessageType: () => boolean;
   /** Topics in one answer to a peer that asks for parts; undefined: all. */
   metadataPageCount: () => number | undefined;
 }
@@ -200,11 +202,14 @@ function systemTopicList({ topics }: AdminTopicOptions): Response {
   return { code: ResponseCode.SUCCESS, body: encodeTopicList({ topicList: topics.systemTopicNames() }) };
 }
 
-function requireChangeable({ topics, protectSystemTopics }: AdminTopicOptions, config: TopicConfig): void {
+function requireChangeable(
+  { topics, protectSystemTopics, mixedMessageType }: AdminTopicOptions,
+  config: TopicConfig,
+): void {
   const { topicName, readQueueNums, writeQueueNums, perm } = config;
   requireTopicName(topicName);
   if (protectSystemTopics() && topics.isSystemTopic(topicName)) throw conflict(topicName);
-  if (config.attributes.get("+message.type") === "MIXED") {
+  if (config.attributes.get("+message.type") === "MIXED" && !mixedMessageType()) {
     throw invalid("MIXED message type is not supported.");
   }
   if (!isValidPerm(perm)) {

@@ -25,6 +25,7 @@ import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
 import { withDelay } from "../delay_levels.ts";
 import { illegal, requireBuiltKind, requirePlain } from "../draft_rules.ts";
 import type { Outcome } from "../durability.ts";
+import { hasVainPriority } from "../priority.ts";
 import { asRemotingError, sendAnswer } from "../put_outcome.ts";
 import { recallHandleOf } from "../timers/recall_handle.ts";
 import { TIMER_TOPIC } from "../timers/timer_request.ts";
@@ -121,7 +122,7 @@ class Sender {
   #sendOne(request: Request, send: SendRequest): void {
     const body = requireBody(request);
     const propertyMap = parseProperties(send.properties);
-    const { queueId, isNewTopic } = this.#target.of(send);
+    const { queueId, isNewTopic } = this.#target.of(send, propertyMap);
     const { multiDispatch } = this.#options.settings();
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap, multiDispatch);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
@@ -255,6 +256,10 @@ class Sender {
     let { properties } = send;
     for (const name of NOT_FROM_SENDERS) {
       if (propertyMap.delete(name)) properties = removeProperty(properties, name);
+    }
+    if (propertyMap.has(Property.PRIORITY) && hasVainPriority(propertyMap)) {
+      propertyMap.delete(Property.PRIORITY);
+      properties = removeProperty(properties, Property.PRIORITY);
     }
     const stamp = this.#stampOf(this.#options.settings());
     for (const [name, value] of stamp.properties) propertyMap.set(name, value);

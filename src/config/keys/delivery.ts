@@ -86,7 +86,7 @@ export const filterKeys = {
     false,
     "Work out filters once for all groups when messages are stored; needs enableConsumeQueueExt.",
   ),
-  filterSupportRetry: notYet(flag(), false, "Apply filters to retried messages."),
+  filterSupportRetry: acts(flag(), false, "Apply SQL92 filters to retried messages, too.", { live: true }),
   expectConsumerNumUseFilter: acts(
     int("count", 1, 100_000),
     32,

@@ -47,10 +47,11 @@ export const topicKeys = {
   enableCreateSysGroup: acts(flag(), true, "Create the groups that tools and tests of the system use.", {
     live: true,
   }),
-  enableMixedMessageType: notYet(
+  enableMixedMessageType: acts(
     flag(),
     false,
     "Let topics of the type MIXED hold normal, ordered, delayed and transactional messages together.",
+    { live: true },
   ),
   clearRetryTopicWhenDeleteTopic: notYet(flag(), true, "Deleting a topic deletes its POP retry topics."),
   useStaticSubscription: notYet(flag(), false, "Take subscriptions from the group's configuration only."),

@@ -40,7 +40,7 @@ function started(given: { metadataPageCount: number | undefined } = { metadataPa
   });
   /** What happened to topics, in order. */
   const events: string[] = [];
-  const settings = { protectSystemTopics: true };
+  const settings = { protectSystemTopics: true, mixedMessageType: false };
   const handlers = new Map(adminTopicHandlers({
     brokerName: "b",
     topics,
@@ -55,6 +55,7 @@ function started(given: { metadataPageCount: number | undefined } = { metadataPa
     },
     putTps: () => 2.5,
     protectSystemTopics: () => settings.protectSystemTopics,
+    mixedMessageType: () => settings.mixedMessageType,
     metadataPageCount: () => given.metadataPageCount,
   }));
   const ask = async (code: number, fields: Fields | null = null, body?: string) => {
@@ -116,6 +117,8 @@ test("UPDATE_AND_CREATE_TOPIC refuses what can't be, in Apache's words where too
     await update("T", { attributes: "+message.type=MIXED" }),
     invalid("MIXED message type is not supported."),
   );
+  settings.mixedMessageType = true;
+  assert.equal((await update("Mixed", { attributes: "+message.type=MIXED" })).code, 0);
   assert.deepEqual(await update("T", { attributes: "+foo=bar" }), failed("unsupported key: foo"));
   assert.deepEqual(
     await update("T", { topicFilterType: "FOO" }),

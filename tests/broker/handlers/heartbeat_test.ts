@@ -44,7 +44,7 @@ function setUp() {
   const groups = Groups.open(shared);
   const clients = new Clients(shared);
   const filters = ConsumerFilters.open({
-    ...{ ...shared, settings: () => ({ filterExpiryMs: 1000 }) },
+    ...{ ...shared, settings: () => ({ filterExpiryMs: 1000, filterRetries: false }) },
     ...{ bloomErrorPercent: 20, bloomGroupCount: 32, wasStoppedCleanly: true },
     isOnline: (group, topic) => clients.subscription(group, topic) !== undefined,
     lastStoreTimestampMs: () => 0,

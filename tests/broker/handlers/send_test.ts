@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { encodeBatch } from "../../../src/protocol/batch_body.ts";
 import { parseOffsetMessageId } from "../../../src/protocol/message_id.ts";
-import { encodeProperties } from "../../../src/protocol/properties.ts";
+import { encodeProperties, parseProperties } from "../../../src/protocol/properties.ts";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
 import { SysFlag } from "../../../src/protocol/sys_flag.ts";
 import { Version } from "../../../src/protocol/version.ts";
@@ -407,6 +407,32 @@ describe("topics made by a send", () => {
   });
 });
 
+describe("a message with a priority", () => {
+  const PRIORITY = "_SYS_MSG_PRIORITY_";
+  const queueOf = async (properties: Record<string, string>) => {
+    const { code, fields } = await broker.send({ topic: "P", properties, header: { queueId: "1" } });
+    assert.equal(code, 0);
+    return Number(fields!.queueId);
+  };
+
+  test("goes to the queue of that number, at most the last one", async () => {
+    broker.createTopic("P", 4);
+    for (const [priority, queueId] of [["0", 0], ["3", 3], ["9", 3], ["+2", 2]] as const) {
+      assert.equal(await queueOf({ [PRIORITY]: priority }), queueId);
+    }
+    assert.equal(parseProperties((await broker.last("P", 3)).properties).get(PRIORITY), "9");
+  });
+
+  test("goes where its sender says if it is of another kind or its priority is no number", async () => {
+    broker.createTopic("P", 4);
+    assert.equal(await queueOf({ [PRIORITY]: "3", __SHARDINGKEY: "order 7" }), 1);
+    assert.equal(parseProperties((await broker.last("P", 1)).properties).has(PRIORITY), false);
+    assert.equal(await queueOf({ [PRIORITY]: "high" }), 1);
+    assert.equal(parseProperties((await broker.last("P", 1)).properties).get(PRIORITY), "high");
+    assert.equal(await queueOf({ [PRIORITY]: "-1" }), 1);
+  });
+});
+
 describe("kinds of messages that are not built", () => {
   beforeEach(() => broker.createTopic("T"));
 
@@ -415,6 +441,19 @@ describe("kinds of messages that are not built", () => {
     for (const sysFlag of [4, 8, 12, 5]) {
       await refused(broker.send({ topic: "T", header: { sysFlag: String(sysFlag) } }), 13);
     }
+  });
+
+  test("messages of topics whose queues are kept in a way that is not built: MESSAGE_ILLEGAL", async () => {
+    const config = broker.topics.get("T")!;
+    const table = broker.topics.table as Map<string, typeof config>;
+    table.set("T", { ...config, attributes: new Map([["queue.type", "BatchCQ"]]) });
+    await refused(broker.send({ topic: "T" }), 13, /queue.type=BatchCQ/);
+    await refused(broker.send({ topic: "T", code: 320, body: batchOf({ body: "a" }) }), 13, /BatchCQ/);
+    table.set("T", { ...config, attributes: new Map([["cleanup.policy", "COMPACTION"]]) });
+    await refused(broker.send({ topic: "T", properties: { KEYS: " " } }), 13, /Required message key/);
+    assert.equal((await broker.send({ topic: "T", properties: { KEYS: "k" } })).code, 0);
+    table.set("T", { ...config, attributes: new Map([["message.type", "FIFO"]]) });
+    assert.equal((await broker.send({ topic: "T" })).code, 0);
   });
 
   test("dispatch to several queues and inner batches: MESSAGE_ILLEGAL", async () => {
