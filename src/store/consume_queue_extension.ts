@@ -158,13 +158,14 @@ export class ConsumeQueueExtension {
       const least = Math.max(lastOffset === undefined ? 0 : lastOffset + 1, segments.endOffset);
       const isUnused = segments.isEmpty && lastOffset === undefined;
       if (lastOffset !== undefined) segments.removeAll();
+      this.#syncAll();
       this.#writtenOffset = this.#fileStartFrom(isUnused ? queueEnd * LIKELY_UNIT_BYTES : least);
       return;
     }
     this.#writtenOffset = segments.endOffset;
     const unit = this.read(lastOffset);
     // One that can't be read may be of any length: new ones go to a new file.
-    if (unit === undefined && lastOffset >= segments.minOffset) return;
+    if (unit === undefined && lastOffset >= segments.minOffset) return this.#syncAll();
     const end = unit === undefined
       ? segments.minOffset
       : lastOffset + HEAD_BYTES + (unit.bitMap?.length ?? 0);
@@ -189,6 +190,13 @@ export class ConsumeQueueExtension {
     this.#unsynced.clear();
     this.#segments.removeAll();
     this.#writtenOffset = 0;
+  }
+
+  /** Files that no durable entry names may not be durable, and must be before there is one behind them. */
+  #syncAll(): void {
+    this.#unsynced.clear();
+    const { minOffset, endOffset, fileBytes } = this.#segments;
+    for (let start = minOffset; start < endOffset; start += fileBytes) this.#unsynced.add(start);
   }
 
   #forget(): void {

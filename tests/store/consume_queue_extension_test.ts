@@ -14,6 +14,7 @@ import {
 import { OpenFiles } from "../../src/store/open_files.ts";
 import { SegmentFiles } from "../../src/store/segment_files.ts";
 import type { MessageFilter, QueueExtension } from "../../src/store/types.ts";
+import { SeededRandom } from "../harness/seeded_random.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { draft, openStore, recordsOf, visible } from "../harness/store.ts";
 
@@ -110,6 +111,24 @@ describe("extensions of queue entries", () => {
     }
     const bytes = Buffer.from(files.read("/ext/T/0/00000000000000000000"));
     assert.ok(bytes.subarray(offsets[3] + 24).every((byte) => byte === 0));
+  });
+
+  test("have no file on the disk behind one that may not be there", async () => {
+    const { files, extension } = setUp();
+    for (let i = 0; i < 25; i++) extension.put(i, 1, MAP);
+    extension.write();
+    // Killed: the pages are there, but nothing is durable. No entry names a unit, so that a new file is begun.
+    const killed = files.kill();
+    const next = setUp(killed).extension;
+    next.recover(undefined, 0);
+    next.put(99, 1, MAP);
+    next.write();
+    await next.sync();
+    const afterPowerCut = killed.crash(new SeededRandom(1));
+    for (const name of afterPowerCut.list("/ext/T/0")) {
+      assert.equal(afterPowerCut.stat(`/ext/T/0/${name}`)?.sizeBytes, FILE_BYTES, name);
+    }
+    setUp(afterPowerCut);
   });
 
   test("never take a place that an entry may name, if their files are gone", () => {

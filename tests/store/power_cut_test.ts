@@ -13,7 +13,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate } from "node:timers";
-import { Property } from "../../src/protocol/properties.ts";
+import { tagsCodeOf } from "../../src/protocol/java_string.ts";
+import { encodeProperties, Property } from "../../src/protocol/properties.ts";
 import type { MessageStore } from "../../src/store/message_store.ts";
 import { eachSeed } from "../fault/campaign.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
@@ -32,7 +33,10 @@ interface Sent {
   endOffset: number;
   key: string;
   uniqueKey: string;
+  tags: string | undefined;
 }
+
+const LIGHT = ["%LMQ%one", "%LMQ%two"];
 
 class Life {
   /** By queue, in order; cut after a death to what survived. */
@@ -45,7 +49,12 @@ class Life {
   readonly story: string[] = [];
   readonly counts = { kills: 0, powerCuts: 0 };
 
-  constructor(readonly random: SeededRandom, readonly flushMode: "SYNC" | "ASYNC") {}
+  /** @param isRich with tags, with messages in light queues, and now and then with extended queue entries */
+  constructor(
+    readonly random: SeededRandom,
+    readonly flushMode: "SYNC" | "ASYNC",
+    readonly isRich = false,
+  ) {}
 
   /** Runs a store until it dies, and checks what the next one finds. */
   async live(): Promise<void> {
@@ -59,7 +68,10 @@ class Life {
       consumeQueueFlushIntervalMs: 1000,
       consumeQueueFlushThoroughIntervalMs: 5000,
       maxOpenFiles: 4,
+      multiDispatch: this.isRich,
+      consumeQueueExtension: this.isRich && random.next() < 0.7,
     });
+    store.calculateBitMaps((_topic, properties) => new TextEncoder().encode(properties.get(Property.TAGS)));
     await this.checkEverything(store);
     if (random.next() < 0.8) this.files.dieAt(this.files.changeCount + random.between(0, 250));
     let acknowledgedOffset = store.flushedOffset;
@@ -93,7 +105,13 @@ class Life {
     const topic = `topic${random.between(0, 2)}`;
     const body = `${this.number}-${random.between(0, 1e9)}-${"x".repeat(random.between(0, 900))}`;
     const key = `key-${random.between(0, 1e9)}`;
-    const message = draft(topic, body, { keys: `${key} shared`, queueId: random.between(0, 1) });
+    const tags = this.isRich ? `tag${random.between(0, 3)}` : undefined;
+    const message = draft(topic, body, { keys: `${key} shared`, queueId: random.between(0, 1), tags });
+    const light = this.isRich ? LIGHT.filter(() => random.next() < 0.3) : [];
+    if (light.length > 0) {
+      (message.propertyMap as Map<string, string>).set(Property.INNER_MULTI_DISPATCH, light.join(","));
+      message.properties = encodeProperties(message.propertyMap);
+    }
     try {
       const { queueOffset, physicalOffset, endOffset } = store.append(message);
       const uniqueKey = message.propertyMap.get(Property.UNIQ_KEY)!;
@@ -105,9 +123,13 @@ class Life {
         queueOffset,
         physicalOffset,
         endOffset,
-        key,
-        uniqueKey,
+        ...{ key, uniqueKey, tags },
       });
+      for (const topic of light) {
+        const queue = this.queue(topic, 0);
+        const place = { topic, queueId: 0, queueOffset: queue.length, physicalOffset, endOffset };
+        queue.push({ ...place, body, key, uniqueKey, tags });
+      }
     } catch (error) {
       if (!this.files.isDead) throw error;
     }
@@ -140,9 +162,16 @@ class Life {
       assert.deepEqual(bodies, sent.slice(0, bodies.length).map(({ body }) => body));
       for (const { body } of sent.splice(bodies.length)) this.lost.add(body);
       for (const body of bodies) assert.ok(!this.lost.has(body), `a lost message came back: ${body}`);
+      for (const message of sent) this.#checkTags(store, message);
+      if (topic.startsWith("%LMQ%")) continue;
       for (const message of mustBe) this.#checkKeys(store, message);
     }
     this.#checkRecords(store);
+  }
+
+  #checkTags(store: MessageStore, { topic, queueId, queueOffset, tags }: Sent): void {
+    const entry = store.queueEntry(topic, queueId, queueOffset);
+    assert.equal(entry?.tagsCode, tagsCodeOf(tags), `${topic}/${queueId}: tags of ${queueOffset}`);
   }
 
   #checkKeys(store: MessageStore, { topic, key, uniqueKey, body }: Sent): void {
@@ -157,6 +186,7 @@ class Life {
   #checkRecords(store: MessageStore): void {
     for (const sent of this.sent.values()) {
       for (const { physicalOffset, queueOffset, topic, queueId } of sent) {
+        if (topic.startsWith("%LMQ%")) continue;
         const record = store.readMessage(physicalOffset);
         assert.deepEqual(
           [record?.topic, record?.queueId, record?.queueOffset],
@@ -176,13 +206,19 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return await Promise.race([promise, turnEnds().then(() => open)]) !== open;
 }
 
-for (const flushMode of ["SYNC", "ASYNC"] as const) {
-  test(`under ${flushMode} flush no death of process or machine loses what was acknowledged`, {
+const KINDS = [
+  { name: "under SYNC flush", flushMode: "SYNC", isRich: false },
+  { name: "under ASYNC flush", flushMode: "ASYNC", isRich: false },
+  { name: "with extended entries and light queues", flushMode: "ASYNC", isRich: true },
+] as const;
+
+for (const { name, flushMode, isRich } of KINDS) {
+  test(`${name} no death of process or machine loses what was acknowledged`, {
     timeout: 3_600_000,
   }, async () => {
     const file = "tests/store/power_cut_test.ts";
-    await eachSeed({ file, filter: `under ${flushMode} flush`, seeds: 40 }, (random) => {
-      const life = new Life(random, flushMode);
+    await eachSeed({ file, filter: name, seeds: 40 }, (random) => {
+      const life = new Life(random, flushMode, isRich);
       const run = async () => {
         for (let count = 0; count < 5; count++) await life.live();
       };
