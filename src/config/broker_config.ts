@@ -259,6 +259,7 @@ export function brokerSettings(values: BrokerValues): BrokerSettings {
     reviveIntervalMs: values.reviveInterval,
     reviveScanMs: values.reviveScanTime,
     popSkipsAfterReputs: values.skipWhenCKRePutReachMaxTimes,
+    maxPopsInFlight: values.enablePopMessageThreshold ? values.popInflightMessageThreshold : Infinity,
     popStartsInMemory: values.initPopOffsetByCheckMsgInMem,
     popFromRetryPercent: values.popFromRetryProbability,
     popRetryTopicV2: values.enableRetryTopicV2,

@@ -203,6 +203,8 @@ export interface PopConsumptionSettings {
   readonly reviveScanMs: number;
   /** `skipWhenCKRePutReachMaxTimes` */
   readonly popSkipsAfterReputs: boolean;
+  /** `popInflightMessageThreshold` where `enablePopMessageThreshold` says so; Infinity: no limit. */
+  readonly maxPopsInFlight: number;
   /** `initPopOffsetByCheckMsgInMem` */
   readonly popStartsInMemory: boolean;
   /** `popFromRetryProbability`: of 100 requests, those that look at the retry topic first. */

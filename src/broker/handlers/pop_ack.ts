@@ -46,6 +46,9 @@ export interface PopAckOptions {
       reviveQueueId: number,
     ): Appended;
   };
+  inFlight: {
+    subtract(topic: string, group: string, queueId: number, popTimeMs: number, messageCount: number): void;
+  };
   durability: { when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void };
   /** Called when messages of a queue that are popped in order may be given out. */
   onQueueFree: (topic: string, group: string, queueId: number) => void;
@@ -79,6 +82,7 @@ function handleAck(options: PopAckOptions, request: Request): Response | typeof 
   }
   options.requireReviveQueue(reviveQueueId);
   const { endOffset } = stored(() => options.reviveLog.appendAck(batch, invisibleMs, offset, reviveQueueId));
+  options.inFlight.subtract(topic, group, queueId, popTimeMs, 1);
   return answerWhenStored(options, request, endOffset);
 }
 
@@ -118,7 +122,11 @@ function ackBatch(options: PopAckOptions, ack: BatchAck, brokerName: string): nu
     return 0;
   }
   options.requireReviveQueue(reviveQueueId);
-  return stored(() => options.reviveLog.appendBatchAck(batch, invisibleMs, offsets, reviveQueueId)).endOffset;
+  const { endOffset } = stored(() =>
+    options.reviveLog.appendBatchAck(batch, invisibleMs, offsets, reviveQueueId)
+  );
+  options.inFlight.subtract(topic, group, queueId, popTimeMs, offsets.length);
+  return endOffset;
 }
 
 /** @throws RemotingError MESSAGE_ILLEGAL when the message is not of the queue's last batch */
@@ -136,6 +144,7 @@ function ackInOrder(options: PopAckOptions, batch: PoppedBatch, offset: number):
     );
   }
   if (offsets.pendingReset(group, topic, queueId) === undefined) offsets.commit(group, topic, queueId, next);
+  options.inFlight.subtract(topic, group, queueId, popTimeMs, 1);
   if (!order.isBlocked(topic, group, queueId, undefined)) options.onQueueFree(topic, group, queueId);
 }
 

@@ -20,9 +20,11 @@ import { RequestModes } from "../request_modes.ts";
 import type { Statistics } from "../statistics.ts";
 import type { Topics } from "../topics.ts";
 import { PopHold } from "./hold.ts";
+import { PopInFlight } from "./in_flight.ts";
 import { PopOrder } from "./order.ts";
 import { PopPositions } from "./positions.ts";
 import { PopReader } from "./reader.ts";
+import { normalTopicOf } from "./retry_topic.ts";
 import { Revive } from "./revive.ts";
 import { ReviveLog, reviveTopicOf } from "./revive_log.ts";
 
@@ -65,6 +67,7 @@ export class PopConsumption {
   readonly hold: PopHold;
   /** Notifications that wait. */
   readonly notifications: PopHold;
+  readonly inFlight: PopInFlight;
   readonly reviveLog: ReviveLog;
   readonly reader: PopReader;
   readonly revive: Revive;
@@ -92,12 +95,18 @@ export class PopConsumption {
         if (settings().popWakesWhenOrderFree) this.wakeAt(topic, group, queueId);
       },
     });
+    this.inFlight = new PopInFlight({
+      clock,
+      settings,
+      onFree: (topic, group) => this.hold.wakeGroup(normalTopicOf(topic, group), group),
+    });
+    const inFlight = this.inFlight;
     const { timers, statistics } = options;
     const timed = (draft: MessageDraft) => timers.draftFor(draft);
     this.reviveLog = new ReviveLog({ store, clock, storeHost, reviveTopic, timed });
     this.reader = new PopReader({
       ...{ store, offsets, positions: this.positions, order: this.order, reviveLog: this.reviveLog },
-      ...{ statistics, brokerName, settings },
+      ...{ inFlight, statistics, brokerName, settings },
       onQueueFree: (topic, group, queueId) => this.wakeAt(topic, group, queueId),
     });
     this.revive = new Revive({
@@ -112,7 +121,7 @@ export class PopConsumption {
         storeHost,
         settings,
       },
-      ...{ brokerName, reviveTopic },
+      ...{ inFlight, brokerName, reviveTopic },
       whenStored: (endOffset, settle) => options.durability.when(endOffset, true, settle),
       deliveredUpToMs: () => {
         const { readBehindMs, offsetBehind } = timers.status();
@@ -163,6 +172,7 @@ export class PopConsumption {
   forgetTopic(topic: string): void {
     this.positions.forgetTopic(topic);
     this.order.forgetTopic(topic);
+    this.inFlight.forgetTopic(topic);
     this.hold.wakeTopic(topic);
     this.notifications.wakeTopic(topic);
   }
@@ -170,5 +180,6 @@ export class PopConsumption {
   forgetGroup(group: string): void {
     this.positions.forgetGroup(group);
     this.order.forgetGroup(group);
+    this.inFlight.forgetGroup(group);
   }
 }

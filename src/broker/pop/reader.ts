@@ -52,6 +52,11 @@ export interface PopReaderOptions {
     ): string[];
     forget(topic: string, group: string, queueId: number): void;
   };
+  inFlight: {
+    isFull(topic: string, group: string, queueId: number): boolean;
+    add(topic: string, group: string, queueId: number, messageCount: number): void;
+    clear(topic: string, group: string, queueId: number): void;
+  };
   reviveLog: { appendCheckPoint(checkPoint: CheckPoint, reviveQueueId: number): Appended };
   statistics: {
     onDelivered(topic: string, group: string, messageCount: number, byteCount: number): void;
@@ -116,15 +121,23 @@ export class PopReader {
   read(wish: PopWish, topic: string, queueId: number, popped: Popped): void | Promise<void> {
     const { group } = wish;
     const key = `${queueId}@${topic}@${group}`;
-    const { positions, order } = this.#options;
+    const { positions, order, inFlight } = this.#options;
     if (this.#busy.has(key)) {
       if (!wish.isOrdered) {
         popped.restCount += this.#unread(topic, queueId, positions.next(topic, group, queueId));
       }
       return;
     }
+    // in order, what was not acknowledged is popped again by the group itself
+    if (!wish.isOrdered && inFlight.isFull(topic, group, queueId)) {
+      popped.restCount += this.#unread(topic, queueId, positions.next(topic, group, queueId));
+      return;
+    }
     const offset = this.#begin(wish, topic, queueId);
-    if (wish.isOrdered && order.isBlocked(topic, group, queueId, wish.attemptId)) return;
+    if (wish.isOrdered) {
+      if (order.isBlocked(topic, group, queueId, wish.attemptId)) return;
+      inFlight.clear(topic, group, queueId);
+    }
     const maxCount = Math.min(wish.maxCount, MAX_CHECK_POINT_MESSAGES) - popped.messageCount;
     if (maxCount <= 0 || popped.byteCount >= MAX_BYTES) {
       popped.restCount += this.#unread(topic, queueId, offset);
@@ -206,6 +219,7 @@ export class PopReader {
       popped.startOffsets.push(startOffsetItem(retry, queueId, start));
       popped.messageOffsets.push(messageOffsetsItem(retry, queueId, offsets));
       popped.messageCount += result.messageCount;
+      this.#options.inFlight.add(topic, wish.group, queueId, result.messageCount);
       popped.byteCount += result.byteCount;
       popped.records.push(...this.#shown(wish, topic, start, result.records));
       this.#options.statistics.onDelivered(wish.topic, wish.group, result.messageCount, result.byteCount);

@@ -39,7 +39,7 @@ export const POPS_NOT_ON_VIP_PORT: readonly number[] = [
 
 export function popConsumptionHandlers(parts: PopParts): [number, Handler][] {
   const { pop, clock, store, topics, groups, offsets, durability, settings } = parts;
-  const { positions, order, reviveLog, modes } = pop;
+  const { positions, order, reviveLog, inFlight, modes } = pop;
   const requireReviveQueue = (queueId: number) => pop.requireReviveQueue(queueId);
   return [
     ...popHandlers({
@@ -47,7 +47,7 @@ export function popConsumptionHandlers(parts: PopParts): [number, Handler][] {
       parseSubscription: Subscription.parse,
     }),
     ...popAckHandlers({
-      ...{ topics, store, offsets, order, reviveLog, durability, requireReviveQueue },
+      ...{ topics, store, offsets, order, reviveLog, inFlight, durability, requireReviveQueue },
       onQueueFree: (topic, group, queueId) => pop.wakeAt(topic, group, queueId),
     }),
     ...popInvisibleTimeHandlers({

@@ -81,6 +81,9 @@ export interface ReviveOptions {
   reviveLog: { appendCheckPoint(checkPoint: CheckPoint, reviveQueueId: number): Appended };
   /** Timed messages that are due at or before this time are in their queues. */
   deliveredUpToMs: () => number;
+  inFlight: {
+    subtract(topic: string, group: string, queueId: number, popTimeMs: number, messageCount: number): void;
+  };
   /** Called when a message is in a group's retry topic and may be popped. */
   onRevived: (topic: string, group: string) => void;
   statistics: { onStored(topic: string, messageCount: number, byteCount: number): void };
@@ -332,15 +335,10 @@ class ReviveQueue {
       return this.#putAgain(checkPoint, offset, error);
     }
     if (record === undefined) {
-      logger.info(
-        "{topic}, queue {queueId}: the message at {offset} has expired before {group} acknowledged it",
-        {
-          topic,
-          queueId,
-          offset,
-          group,
-        },
-      );
+      const what =
+        "{topic}, queue {queueId}: the message at {offset} has expired before {group} acknowledged it";
+      logger.info(what, { topic, queueId, offset, group });
+      this.#options.inFlight.subtract(topic, group, queueId, checkPoint.popTimeMs, 1);
       return 0;
     }
     const retryTopic = this.#retryTopicOf(checkPoint);
@@ -350,6 +348,7 @@ class ReviveQueue {
     const appended = this.#append(this.#copyOf(record, retryTopic, checkPoint), record);
     const { endOffset } = appended;
     this.#options.statistics.onStored(retryTopic, 1, endOffset - appended.physicalOffset);
+    this.#options.inFlight.subtract(topic, group, queueId, checkPoint.popTimeMs, 1);
     this.#options.whenStored(endOffset, (outcome) => {
       if (!(outcome instanceof Error)) this.#options.onRevived(normalTopicOf(topic, group), group);
     });

@@ -95,12 +95,18 @@ export const popKeys = {
     "Messages that come again show the retry topic's name instead of the one they were sent to.",
     { live: true },
   ),
-  popInflightMessageThreshold: notYet(
+  popInflightMessageThreshold: acts(
     long("count"),
     10000,
-    "Messages a group may have taken and not acknowledged.",
+    "With enablePopMessageThreshold, messages of one queue that a group may have popped and not acknowledged.",
+    { live: true },
   ),
-  enablePopMessageThreshold: notYet(flag(), false, "Hold a group to that."),
+  enablePopMessageThreshold: acts(
+    flag(),
+    false,
+    "A group that has come to popInflightMessageThreshold is given nothing more of the queue.",
+    { live: true },
+  ),
   popConsumerFSServiceInit: fixed(flag(), true, "Keep what was taken in topics of the store.", NO_ROCKSDB),
   popConsumerKVServiceInit: fixed(flag(), false, "Start the RocksDB that keeps what was taken.", NO_ROCKSDB),
   popConsumerKVServiceEnable: fixed(flag(), false, "Use that RocksDB.", NO_ROCKSDB),

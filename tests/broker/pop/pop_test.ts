@@ -232,6 +232,25 @@ test("a pop that waits in vain is told so when its time ends", async () => {
   await parts.close();
 });
 
+test("a group that does not acknowledge is given nothing more, where that is limited", async () => {
+  const parts = await broker({ pairs: ["enablePopMessageThreshold=true", "popInflightMessageThreshold=2"] });
+  await parts.send("T", ["a", "b", "c", "d"]);
+  const header = { maxMsgNums: "3", invisibleTime: "20000" };
+  const popped = await parts.popNow({ header });
+  assert.deepEqual(bodiesOf(popped), ["a", "b", "c"]);
+  const later = parts.popLater({ header });
+  await parts.settled();
+  assert.equal(later.response, undefined);
+  assert.deepEqual(bodiesOf(await parts.popNow({ group: "H" })), ["a", "b", "c", "d"]);
+  await parts.ack(popped[0]);
+  await until(() => later.response !== undefined);
+  assert.deepEqual(bodiesOf(messagesOf(later.response!)), ["d"]);
+  assert.equal(parts.pop.inFlight.countOf("T", "G", 0), 3);
+  await parts.pass(24 * SECOND);
+  assert.equal(parts.pop.inFlight.countOf("T", "G", 0), 0);
+  await parts.close();
+});
+
 test("two pops that wait share what comes", async () => {
   const parts = await broker();
   const laters = [1, 2].map(() => parts.popLater({ header: { maxMsgNums: "1" } }));

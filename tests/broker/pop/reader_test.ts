@@ -46,6 +46,7 @@ function setUp(given: Partial<PopReaderOptions> = {}) {
       advance: (_topic, _group, queueId, next, end) => void advanced.push(`${queueId}: ${next} at ${end}`),
       drop: () => {},
     },
+    inFlight: { isFull: () => false, add: () => {}, clear: () => {} },
     order: { isBlocked: () => false, onPopped: () => [], forget: () => {} },
     reviveLog: {
       appendCheckPoint: () => ({ physicalOffset: 0, queueOffset: 0, endOffset: 1000, storeTimestampMs: 0 }),
