@@ -21,7 +21,7 @@ const isLong = process.env.RMQ_LONG === "1";
 
 async function startWorld() {
   const workspace = await Workspace.create();
-  const nameServer = await startNameServer("rmq", workspace);
+  const nameServer = await startNameServer("rmq", workspace, { supportActingMaster: true });
   return { workspace, nameServer, drivers: new Map<ApacheVersion, Promise<Driver>>() };
 }
 
@@ -33,9 +33,13 @@ async function driverOf(version: ApacheVersion): Promise<Driver> {
   return await drivers.get(version)!;
 }
 
-async function withPair(name: string, use: (pair: Pair, namesrv: string) => Promise<void>): Promise<void> {
+async function withPair(
+  name: string,
+  use: (pair: Pair, namesrv: string) => Promise<void>,
+  properties: Record<string, string | number | boolean> = {},
+): Promise<void> {
   const { workspace, nameServer } = await world.get();
-  const pair = await newPair(workspace, { name, cluster: "C", namesrv: nameServer.address });
+  const pair = await newPair(workspace, { name, cluster: "C", namesrv: nameServer.address, properties });
   try {
     await use(pair, nameServer.address);
   } finally {
@@ -181,6 +185,116 @@ for (const version of VERSIONS.filter((version) => isLong || version === "5.4.0"
       );
       await pair.caughtUp();
     }));
+}
+
+for (const version of VERSIONS.filter(() => isLong)) {
+  const name = suffixOf(version);
+
+  interopTest(`a returning rmq takes the end of its log, and positions, from a slave of Apache ${version}`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`return_${name}`, async (pair, namesrv) => {
+      const driver = await driverOf(version);
+      const { master, slave, client } = pair;
+      const topic = `Return_${name}`;
+      const args = { namesrv, topic, prefix: "m" };
+      await master.start("rmq");
+      await slave.start(`apache-${version}`);
+      await driver.admin(
+        "updateTopic",
+        "-n",
+        namesrv,
+        "-b",
+        master.site.address,
+        "-t",
+        topic,
+        "-r",
+        "4",
+        "-w",
+        "4",
+      );
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
+      await driver.mustRun("SendMany", { ...args, count: 20 });
+      await pair.caughtUp(40_000);
+      await master.stop();
+      await master.keepStore();
+      await master.start("rmq");
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
+      await driver.mustRun("SendMany", { ...args, prefix: "later", count: 20 });
+      await pair.caughtUp(40_000);
+      const { maxOffset } = await slave.api(client).log();
+      await master.kill();
+      await master.bringStoreBack();
+      await master.start("rmq");
+      assert.equal((await master.api(client).log()).maxOffset, maxOffset);
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 4 });
+      await driver.mustRun("SendMany", { ...args, prefix: "after", count: 4 });
+      await pair.caughtUp(40_000);
+      await assertSameLog(pair);
+    }));
+
+  interopTest(`rmq as a slave hands positions to a master of Apache ${version} that comes back`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`hand_${name}`, async (pair, namesrv) => {
+      const { master, slave, client } = pair;
+      const topic = `Hand_${name}`;
+      await master.start(`apache-${version}`);
+      await slave.start("rmq");
+      await fill(await driverOf(version), namesrv, topic, master.site.address);
+      await pair.caughtUp(40_000);
+      const positionAt = async (member: Pair["master"]) =>
+        positions(JSON.stringify(await member.api(client).consumerOffsets()), topic)[0]?.[1];
+      await eventually(async () => await positionAt(slave) > 0, 30_000);
+      const consumed = await positionAt(slave);
+      await master.stop();
+      // one that is ahead of what the master knows: as if it had consumed on here
+      await slave.api(client).commitOffset(`g_${topic}`, topic, 0, consumed + 3);
+      await master.start(`apache-${version}`);
+      assert.equal(await positionAt(master), consumed);
+      await eventually(async () => await positionAt(master) === consumed + 3, 60_000);
+      assert.equal(await positionAt(slave), consumed + 3);
+    }));
+
+  interopTest(`Java ${version} consumers in order begin at a slave that stands in for its master`, {
+    needs: [version],
+    onlyRmq: true,
+  }, () =>
+    withPair(`order_${name}`, async (pair, namesrv) => {
+      const driver = await driverOf(version);
+      const { master, slave } = pair;
+      const topic = `Order_${name}`;
+      const args = { namesrv, topic, group: `g_${topic}` };
+      await master.start("rmq");
+      await slave.start("rmq");
+      await driver.admin(
+        "updateTopic",
+        "-n",
+        namesrv,
+        "-b",
+        master.site.address,
+        "-t",
+        topic,
+        "-r",
+        "2",
+        "-w",
+        "2",
+      );
+      await driver.mustRun("AwaitQueues", { namesrv, topic, count: 2 });
+      const sent = await driver.mustRun("SendMany", { ...args, prefix: "m", count: 40 });
+      await pair.caughtUp();
+      await eventually(async () => (await slave.api(pair.client).topics()).topics.has(topic));
+      await master.kill();
+      // it begins only now: without someone in the master's place there is nobody who gives it locks
+      const consumed = await driver.mustRun("ConsumeSlowly", { ...args, expect: 40, orderly: 1, pauseMs: 5 });
+      for (const queueId of ["0", "1"]) {
+        const received = consumed.column("RECV", "queueOffset", { queueId }).map(Number);
+        const wanted = sent.all("SENT", { queueId }).length;
+        assert.deepEqual([...new Set(received)], Array.from({ length: wanted }, (_, i) => i), "in order");
+      }
+    }, { enableSlaveActingMaster: true }));
 }
 
 interopTest("everything that was started is stopped", { needs: [] }, async () => {

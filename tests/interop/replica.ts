@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A master and its slave, each of any make, for the tests of replication. */
-import { readdir, readFile } from "node:fs/promises";
+import { cp, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { MasterApi } from "../../src/client/master_api.ts";
 import { RemotingClient } from "../../src/remoting/client.ts";
@@ -37,6 +37,17 @@ export class Replica {
   async stop(): Promise<void> {
     await this.#child?.stop();
     this.#child = undefined;
+  }
+
+  /** Keeps the store as it is now; it must not run. */
+  async keepStore(): Promise<void> {
+    await cp(this.site.storePath, `${this.site.storePath}.kept`, { recursive: true });
+  }
+
+  /** Puts it back as it was kept: what came since is lost, as in a power cut. */
+  async bringStoreBack(): Promise<void> {
+    await rm(this.site.storePath, { recursive: true });
+    await rename(`${this.site.storePath}.kept`, this.site.storePath);
   }
 
   api(client: RemotingClient): MasterApi {

@@ -70,7 +70,12 @@ export interface NameServer {
   readonly child: Child;
 }
 
-export async function startNameServer(make: Make, workspace: Workspace): Promise<NameServer> {
+/** @param more keys beside the common ones */
+export async function startNameServer(
+  make: Make,
+  workspace: Workspace,
+  more: Record<string, string | number | boolean> = {},
+): Promise<NameServer> {
   const directory = await workspace.directory(`${make}-namesrv`);
   const port = await freePort();
   const file = join(directory, "namesrv.properties");
@@ -78,6 +83,7 @@ export async function startNameServer(make: Make, workspace: Workspace): Promise
     listenPort: port,
     kvConfigPath: join(directory, "kvConfig.json"),
     configStorePath: join(directory, "saved.properties"),
+    ...more,
   };
   await writeFile(file, formatProperties(properties));
   const version = apacheVersionOf(make);
