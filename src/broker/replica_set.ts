@@ -77,7 +77,7 @@ export class ReplicaSet {
       ...options,
       haMasterAddress: settings.haMasterAddress,
       log: new ReplicationSlave(followingOptions(options)),
-      steps: copySteps({ ...options, timers: options.timers! }),
+      steps: copySteps({ ...options, timers: options.timers!, log: store }),
     });
     store.onArrival((topic) => {
       if (!topics.has(topic)) slave.unknownTopicCame();

@@ -17,7 +17,7 @@ import { type ConsumerOffsets, parseOffsets } from "../consumer_offsets.ts";
 import { type DelayDelivery, levelOffsets } from "../delay_delivery.ts";
 import { Groups } from "../groups.ts";
 import type { RequestModes } from "../request_modes.ts";
-import type { CopiedTimers } from "../timers/copied_timers.ts";
+import type { CopiedLog, CopiedTimers } from "../timers/copied_timers.ts";
 import type { Topics } from "../topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -132,9 +132,11 @@ export interface CopiedTables {
   delay: DelayDelivery;
   timers: CopiedTimers;
   modes: Pick<RequestModes, "adopt">;
+  /** The log that is copied beside them. */
+  log: CopiedLog;
 }
 
-export function copySteps({ topics, groups, offsets, delay, timers, modes }: CopiedTables): CopyStep[] {
+export function copySteps({ topics, groups, offsets, delay, timers, modes, log }: CopiedTables): CopyStep[] {
   return [
     {
       what: "topics",
@@ -190,7 +192,8 @@ export function copySteps({ topics, groups, offsets, delay, timers, modes }: Cop
     {
       what: "progress of timed messages",
       async copy(master) {
-        timers.adoptCheckpoint(await master.timerCheckpoint());
+        const checkpoint = await master.timerCheckpoint();
+        await timers.offerCheckpoint(checkpoint, (await master.log()).maxOffset, log);
       },
     },
   ];

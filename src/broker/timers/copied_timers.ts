@@ -11,6 +11,13 @@ import {
 } from "../../store/timer/timer_checkpoint.ts";
 import type { JsonFile } from "../json_file.ts";
 
+/** The log that is copied. */
+export interface CopiedLog {
+  readonly writtenOffset: number;
+  /** Resolves when what was written before is durable. @throws when a flush has failed */
+  flush(): Promise<void>;
+}
+
 /** Answers shorter than this hold no checkpoint. */
 const MIN_BYTES = 32;
 
@@ -21,6 +28,8 @@ const MIN_BYTES = 32;
 export class CopiedTimers {
   readonly #checkpoint: TimerCheckpoint;
   readonly #metrics: JsonFile;
+  /** Tells of copies of delivered messages that lie before `endOffset` of the master's log. */
+  #offered: { answer: Uint8Array; endOffset: number } | undefined;
 
   /** @param metrics the file `timermetrics` @throws what the disk says */
   constructor(files: Files, storeDirectory: string, metrics: JsonFile) {
@@ -32,6 +41,24 @@ export class CopiedTimers {
   checkpoint(): Buffer | undefined {
     const { values } = this.#checkpoint;
     return values.readTimeMs === 0 ? undefined : encodeTimerCheckpoint(values);
+  }
+
+  /**
+   * Takes an answer to GET_TIMER_CHECK_POINT as soon as the log here holds what it tells of: should the master be lost
+   * before, what it had delivered last is delivered again.
+   * @param endOffset of the master's log, after the answer came
+   * @throws what the disk says
+   */
+  async offerCheckpoint(answer: Uint8Array, endOffset: number, log: CopiedLog): Promise<void> {
+    const latest = { answer, endOffset };
+    const reached = [latest, this.#offered].find((offered) =>
+      offered !== undefined && offered.endOffset <= log.writtenOffset
+    );
+    if (reached !== latest && (reached !== undefined || this.#offered === undefined)) this.#offered = latest;
+    if (reached === undefined) return;
+    if (reached === latest) this.#offered = undefined;
+    await log.flush();
+    this.adoptCheckpoint(reached.answer);
   }
 
   /** Takes an answer to GET_TIMER_CHECK_POINT. @throws what the disk says */

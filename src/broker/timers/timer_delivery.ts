@@ -126,7 +126,8 @@ export class TimerDelivery {
   }
 
   async #deliverPiece(units: readonly TimerUnit[], takenBack: TakenBack): Promise<boolean> {
-    const { copier, reader, metrics, pause, isStopped } = this.#options;
+    const { copier, reader, metrics, pause, isStopped, rebuild } = this.#options;
+    let isForeign = false;
     let left = units.filter((unit) => !takesBack(unit));
     const topics = new Map<TimerUnit, string>();
     while (left.length > 0) {
@@ -135,7 +136,9 @@ export class TimerDelivery {
         (unit) => {
           const draftOf = (message: TimedMessage | undefined) => {
             if (message?.realTopic !== undefined) topics.set(unit, message.realTopic);
-            return message && this.#copyOf(unit, message, takenBack);
+            if (message !== undefined && isBefore(unit, message, this.#options.pending.precisionMs)) {
+              isForeign = true;
+            } else return message && this.#copyOf(unit, message, takenBack);
           };
           const message = reader.read(unit);
           return message instanceof Promise ? message.then(draftOf) : draftOf(message);
@@ -147,6 +150,10 @@ export class TimerDelivery {
         },
       );
       left = left.slice(doneCount);
+      if (isForeign) {
+        await rebuild();
+        return false;
+      }
       if (left.length === 0) return true;
       if (isStopped()) return false;
       await pause();
@@ -160,6 +167,12 @@ export class TimerDelivery {
     if (takenBack.has(message)) return undefined;
     return deliveredCopy(message, unit.writeTimeMs, nowMs);
   }
+}
+
+/** Whether a unit has its message come before its time: it belongs to another one that lay there. */
+function isBefore(unit: TimerUnit, { properties }: TimedMessage, precisionMs: number): boolean {
+  if ((unit.magic & UnitMagic.ROLL) !== 0) return false;
+  return Number(properties.get(Property.TIMER_OUT_MS)) >= unit.slotTimeMs + precisionMs;
 }
 
 /** Whether the unit's message takes back another one of its slot. One that goes round again does so later. */

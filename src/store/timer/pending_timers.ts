@@ -28,7 +28,7 @@ const EARLIEST_MS = Date.UTC(2014, 0);
 /** Slots in memory that ask for a flush before its time. */
 const MAX_DIRTY_SLOTS = 50_000;
 /** So much of the timer log is compared with the wheel at each start; of a longer one, what the checkpoint does not cover. */
-const MAX_COMPARED_BYTES = 32 << 20;
+const MAX_COMPARED_BYTES = 4 << 20;
 const SNAPSHOT = /^timerwheel\.[0-9]+$/;
 
 export interface PendingTimersOptions {
@@ -358,6 +358,12 @@ export class PendingTimers {
 
   #openFiles(): { log?: TimerLog; wheel?: TimerWheel; problem?: string } {
     const { files, storeDirectory, logFileBytes: fileBytes, precisionMs, slotCount } = this.#options;
+    const { logFlushPosition, queueOffset } = this.#checkpoint.values;
+    const isToBeMade = logFlushPosition === 0 && queueOffset === 0 && this.#masterQueueOffset > 0;
+    const hasFiles = files.stat(join(storeDirectory, "timerwheel")) !== undefined ||
+      files.list(join(storeDirectory, "timerlog")).length > 0;
+    // Of a former life whose log may have been another one, if this broker was a slave since.
+    if (isToBeMade && hasFiles) return { problem: "the checkpoint does not know of these files" };
     if (files.list(storeDirectory).some((name) => SNAPSHOT.test(name))) {
       return { problem: "the wheel is in snapshots (timerWheelSnapshotFlush)" };
     }

@@ -122,9 +122,12 @@ export class TimerWheel {
   /** Visits every slot that was ever used and not used again. */
   scan(visit: (slot: Slot) => void): void {
     const block = Buffer.allocUnsafe(BLOCK_SLOTS * SLOT_BYTES);
+    const zeros = Buffer.alloc(BLOCK_SLOTS * SLOT_BYTES);
     for (let index = 0; this.#file !== undefined && index < this.slotCount; index += BLOCK_SLOTS) {
       const count = Math.min(BLOCK_SLOTS, this.slotCount - index);
       const bytes = this.#read(block.subarray(0, count * SLOT_BYTES), index);
+      // most of a wheel is empty
+      if (block.subarray(0, bytes).equals(zeros.subarray(0, bytes))) continue;
       for (let at = 0; at + SLOT_BYTES <= bytes; at += SLOT_BYTES) {
         if (block.readInt32BE(at + 4) === 0 && block.readInt32BE(at) === 0) continue;
         if (this.#changedAt(index + at / SLOT_BYTES) === undefined) visit(this.#decode(block, at));

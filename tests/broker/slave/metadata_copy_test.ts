@@ -26,6 +26,7 @@ const ANSWERS: Record<number, string> = {
   [RequestCode.GET_ALL_DELAY_OFFSET]: `{"dataVersion":{"counter":9},"offsetTable":{1:5,2:9}}`,
   [RequestCode.GET_ALL_MESSAGE_REQUEST_MODE]:
     `{"messageRequestModeMap":{"T":{"g":{"consumerGroup":"g","mode":"POP","popShareQueueNum":2,"topic":"T"}}}}`,
+  [RequestCode.GET_BROKER_RUNTIME_INFO]: `{"table":{"commitLogMinOffset":"0","commitLogMaxOffset":"500"}}`,
   [RequestCode.GET_TIMER_METRICS]:
     `{"dataVersion":{"counter":2},"timingCount":{"T":{"count":3,"timeStamp":5}}}`,
   [RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG]:
@@ -40,6 +41,7 @@ const CHECKPOINT = encodeTimerCheckpoint({
 function newSlave(answers: Record<number, string>) {
   const clock = new ManualClock();
   const files = new MemoryFiles({ nowMs: () => clock.nowMs() });
+  const log = { writtenOffset: 500, flush: () => Promise.resolve() };
   files.makeDirectory("/config");
   const common = { files, clock, directory: "/config" };
   const settings = () => ({ autoCreateTopic: true, autoCreateGroup: true, createSystemGroups: true });
@@ -68,6 +70,7 @@ function newSlave(answers: Record<number, string>) {
     }),
     modes: new RequestModes(new JsonFile(files, clock, "/config/messageRequestMode.json")),
     timers: new CopiedTimers(files, "/", new JsonFile(files, clock, "/config/timermetrics")),
+    log,
   });
   const tables = open();
   const asked: OutgoingRequest[] = [];
@@ -128,6 +131,16 @@ test("copy() takes topics, positions, progress of delays and groups as a master 
   assert.equal(again.groups.get("g")!.retryMaxTimes, 3);
   assert.equal(again.offsets.query("g", "T", 0), 12);
   assert.deepEqual(again.delay.progress().map(({ offset }) => offset), [5, 9]);
+});
+
+test("copy() tells of timed messages that were delivered only when the log here holds them", async () => {
+  const { timers, log, copy } = newSlave({ ...ANSWERS });
+  log.writtenOffset = 499;
+  await copy.copy();
+  assert.equal(timers.checkpoint(), undefined);
+  log.writtenOffset = 500;
+  await copy.copy();
+  assert.equal(decodeTimerCheckpoint(timers.checkpoint()!).masterQueueOffset, 10);
 });
 
 test("copy() follows what the master deletes, and forgets the positions with a topic", async () => {

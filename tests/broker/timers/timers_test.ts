@@ -369,6 +369,25 @@ describe("after a restart", () => {
     });
   }
 
+  test("a unit whose message is another one now does not bring that one too early", async () => {
+    await sendAt(3500, "soon");
+    await sendAt(9500, "late");
+    await pass(1500);
+    const { files, clock } = broker;
+    await broker.close();
+    // both units point to the second message
+    const log = files.open("/store/timerlog/00000000000000000000");
+    const place = new Uint8Array(12);
+    log.readAt(place, 52 + 28);
+    log.close();
+    files.damage("/store/timerlog/00000000000000000000", 28, place);
+    await start({ files, clock: new ManualClock(clock.nowMs()) });
+    await pass(4000);
+    assert.deepEqual(await broker.bodies("T"), ["soon"]);
+    await pass(6000);
+    assert.deepEqual(await broker.bodies("T"), ["soon", "late"]);
+  });
+
   for (const [from, to] of [[1000, 100], [100, 1000]]) {
     test(`with a precision of ${to} after ${from} ms nothing is lost`, async () => {
       await broker.close();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
-import { decodeTimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
+import { decodeTimerCheckpoint, TimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
 import { PendingTimers, type PendingTimersOptions } from "../../../src/store/timer/pending_timers.ts";
 import { UnitMagic } from "../../../src/store/timer/timer_unit.ts";
 import { asBuffer } from "../../../src/protocol/record.ts";
@@ -318,6 +318,17 @@ describe("files that don't fit together are made again", () => {
     const again = open();
     assert.deepEqual([again.count, again.queueOffset, again.masterQueueOffset], [0, 0, 1]);
     await stop(again);
+  });
+
+  test("files from before this broker was a slave: the same", async () => {
+    await prepare();
+    const checkpoint = TimerCheckpoint.open(CHECKPOINT, files);
+    checkpoint.writeNow({ ...checkpoint.values, logFlushPosition: 0, queueOffset: 0, masterQueueOffset: 9 });
+    checkpoint.close();
+    const pending = open();
+    assert.deepEqual([pending.count, pending.queueOffset, pending.masterQueueOffset], [0, 0, 9]);
+    assert.deepEqual(files.list("/store/timerlog"), []);
+    await stop(pending);
   });
 
   test("while they are made, the checkpoint keeps what tells delivered messages apart", async () => {
