@@ -114,21 +114,19 @@ describe("extensions of queue entries", () => {
   });
 
   test("have no file on the disk behind one that may not be there", async () => {
-    const { files, extension } = setUp();
-    for (let i = 0; i < 25; i++) extension.put(i, 1, MAP);
-    extension.write();
-    // Killed: the pages are there, but nothing is durable. No entry names a unit, so that a new file is begun.
-    const killed = files.kill();
-    const next = setUp(killed).extension;
-    next.recover(undefined, 0);
-    next.put(99, 1, MAP);
-    next.write();
-    await next.sync();
-    const afterPowerCut = killed.crash(new SeededRandom(1));
-    for (const name of afterPowerCut.list("/ext/T/0")) {
-      assert.equal(afterPowerCut.stat(`/ext/T/0/${name}`)?.sizeBytes, FILE_BYTES, name);
+    for (let seed = 0; seed < 30; seed++) {
+      const { files, extension } = setUp();
+      for (let i = 0; i < 25; i++) extension.put(i, 1, MAP);
+      extension.write();
+      // Killed: the pages are there, but nothing is durable. No entry names a unit, so that a new file is begun.
+      const killed = files.kill();
+      const next = setUp(killed).extension;
+      next.recover(undefined, 0);
+      next.put(99, 1, MAP);
+      next.write();
+      await next.sync();
+      setUp(killed.crash(new SeededRandom(seed)));
     }
-    setUp(afterPowerCut);
   });
 
   test("never take a place that an entry may name, if their files are gone", () => {
