@@ -55,6 +55,13 @@ export class Subscription implements SubscriptionData {
   }
 
   #expressionFilter(): ExpressionFilter {
+    if (this.expressionType !== SQL_EXPRESSION) {
+      const type = this.expressionType.slice(0, 128);
+      throw new RemotingError(
+        ResponseCode.SUBSCRIPTION_PARSE_FAILED,
+        `there are no expressions of the type ${type}`,
+      );
+    }
     try {
       return new ExpressionFilter(compiled(this.subString));
     } catch (error) {

@@ -88,6 +88,7 @@ describe("Subscription.parse()", () => {
     const refusal = (error: unknown) =>
       error instanceof RemotingError && error.code === 23 && /at character 20: "AND"/.test(error.message);
     for (let i = 0; i < 2; i++) assert.throws(() => broken.filter, refusal);
+    assert.throws(() => parse("a > 1", "XX").filter, { code: 23 });
     for (const absent of [undefined, ""]) {
       assert.throws(() => parse(absent, "SQL92").filter, { code: 23 });
     }
