@@ -122,6 +122,10 @@ async function groupsAndMessages({ rmq, driver, namesrv }: World, version: Apach
   assert.ok(members.subscriptions.some((one: { topic: string; expression: string }) => {
     return one.topic === "orders" && one.expression === "TagA || TagB";
   }));
+  const client = await rmq.json("group", "client", "billing", "--threads");
+  assert.equal(client.properties.PROP_CLIENT_VERSION, `V${version.replaceAll(".", "_")}`);
+  assert.ok(client.queues.filter((one: { topic: string }) => one.topic === "orders").length === 2);
+  assert.match(client.jstack, /ConsumeMessageThread/);
   const { producers } = await until(
     () => rmq.json("producer", "list", "p_orders"),
     (answer) => answer.producers.length > 0,

@@ -195,6 +195,18 @@ export const ALIASES: readonly Alias[] = [
     toArgs: (given) => [required(given, "consumerGroup"), ...option("--broker", given.brokerAddr)],
   },
   {
+    name: "consumerStatus",
+    options: { g: "consumerGroup", i: "clientId", b: "brokerAddr", s: "jstack!" },
+    command: "group client",
+    toArgs: (given) => [
+      required(given, "consumerGroup"),
+      ...given.clientId === undefined ? [] : [given.clientId.trim()],
+      ...option("--broker", given.brokerAddr),
+      ...flag("--threads", given.jstack !== undefined),
+    ],
+    note: "Without -i the group must have one consumer; mqadmin looks at all of them.",
+  },
+  {
     name: "producerConnection",
     options: { g: "producerGroup", t: "topic" },
     command: "producer list",

@@ -8,6 +8,10 @@ import {
 } from "../../protocol/bodies/client_connections.ts";
 import { encodeRequestMode, type GroupRequestMode } from "../../protocol/bodies/request_mode.ts";
 import {
+  type ConsumerRunningInfo,
+  decodeConsumerRunningInfo,
+} from "../../protocol/bodies/consumer_running_info.ts";
+import {
   decodeGroupTable,
   encodeGroupConfig,
   type GroupConfig,
@@ -54,4 +58,20 @@ export async function producers(broker: AdminPeer): Promise<Map<string, Producer
 /** Lets clients of 5.x with `clientRebalance=false` pop or pull a topic. Brokers of 4.9 know no such thing. */
 export async function setRequestMode(broker: AdminPeer, mode: GroupRequestMode): Promise<void> {
   await ask(broker, RequestCode.SET_MESSAGE_REQUEST_MODE, undefined, encodeRequestMode(mode));
+}
+
+/** Brokers wait so long for what a client says of itself; we wait longer. */
+const RELAY_TIMEOUT_MS = 12_000;
+
+/** What one consumer says of itself, by way of its broker. @param hasStacks with the stacks of its threads */
+export async function consumerRunningInfo(
+  broker: AdminPeer,
+  group: string,
+  clientId: string,
+  hasStacks: boolean,
+): Promise<ConsumerRunningInfo> {
+  const fields = { consumerGroup: group, clientId, jstackEnable: String(hasStacks) };
+  const patient = { ...broker, timeoutMs: Math.max(broker.timeoutMs, RELAY_TIMEOUT_MS) };
+  const answer = await ask(patient, RequestCode.GET_CONSUMER_RUNNING_INFO, fields);
+  return decodeConsumerRunningInfo(answer.body);
 }

@@ -2,6 +2,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { Consumer } from "../../../src/client/consumer.ts";
+import { encodeHeartbeat } from "../../../src/protocol/bodies/heartbeat.ts";
+import { RequestCode } from "../../../src/protocol/request_code.ts";
+import { RemotingClient } from "../../../src/remoting/client.ts";
+import { Dispatch } from "../../../src/remoting/dispatch.ts";
 import { startTestCluster, type TestCluster } from "../../harness/cluster.ts";
 import { until } from "../../harness/until.ts";
 import { Rmq, terminal } from "./rmq.ts";
@@ -106,6 +110,75 @@ describe("rmq group and rmq producer", () => {
     await consumer.stop();
     assert.equal(await rmq.ok("group", "members", "watchers"), "No consumer of watchers is connected.\n");
   });
+
+  test("client shows what a consumer says of itself", async () => {
+    await rmq.ok("topic", "create", "asked");
+    await rmq.ok("group", "create", "talkers");
+    assert.match(await rmq.fails("group", "client", "talkers"), /no consumer of talkers is connected/);
+    const one = await talker("talkers", "one@1");
+    const { queues, topics, properties, jstack } = await rmq.json("group", "client", "talkers", "--threads");
+    assert.deepEqual(
+      queues.map((queue: Record<string, unknown>) => [queue.queueId, queue.commitOffset, queue.isLocked]),
+      [
+        [0, 5, false],
+        [1, 7, true],
+      ],
+    );
+    assert.deepEqual([topics[0].topic, topics[0].consumeMs, topics[0].failed], ["asked", 1.5, 3]);
+    assert.deepEqual([properties.PROP_CLIENT_VERSION, jstack], ["V5_4_0", "main\n  at x"]);
+    const out = await rmq.ok("group", "client", "talkers", "one@1");
+    assert.match(out, /^asked +broker-a +1 +7 +2 +\d+s +-$/m);
+    assert.match(out, /^asked +0 +1\.5 +0 +0\.2 +3$/m);
+    const two = await talker("talkers", "two@2");
+    assert.match(
+      await rmq.fails("group", "client", "talkers"),
+      /has several consumers: say one of one@1, two@2/,
+    );
+    assert.match(
+      await rmq.fails("group", "client", "talkers", "six"),
+      /talkers has no consumer six: say one of one@1/,
+    );
+    one.close();
+    two.close();
+  });
+
+  /** A consumer as a broker sees it, which answers what administrators want to know as a Java client does. */
+  async function talker(group: string, clientId: string): Promise<RemotingClient> {
+    const queue = (queueId: number) => `{"brokerName":"broker-a","queueId":${queueId},"topic":"asked"}`;
+    const answer = (jstack: string) =>
+      `{"jstack":${jstack},"mqTable":{${queue(1)}:{"cachedMsgCount":2,"commitOffset":7,"droped":false,` +
+      `"lastConsumeTimestamp":0,"lastPullTimestamp":${Date.now()},"locked":true},${
+        queue(0)
+      }:{"commitOffset":5}},` +
+      `"properties":{"PROP_CLIENT_VERSION":"V5_4_0","PROP_CONSUMER_START_TIMESTAMP":"${Date.now()}"},` +
+      `"statusTable":{"asked":{"consumeFailedMsgs":3,"consumeFailedTPS":0.2,"consumeRT":1.5,"pullRT":0.0}}}`;
+    const dispatch = new Dispatch(
+      new Map([[RequestCode.GET_CONSUMER_RUNNING_INFO, (request) => ({
+        code: 0,
+        body: new TextEncoder().encode(
+          answer(request.fields?.jstackEnable === "true" ? '"main\\n  at x"' : "null"),
+        ),
+      })]]),
+    );
+    const client = new RemotingClient({ dispatch });
+    const body = encodeHeartbeat({
+      clientId,
+      producerGroups: [],
+      consumers: [{
+        groupName: group,
+        consumeType: "CONSUME_PASSIVELY",
+        messageModel: "CLUSTERING",
+        consumeFromWhere: "CONSUME_FROM_LAST_OFFSET",
+        unitMode: false,
+        subscriptionDataSet: [],
+      }],
+      fingerprint: 0,
+      withoutSubscriptions: false,
+    });
+    const heard = await client.request(cluster.broker.address, { code: RequestCode.HEART_BEAT, body }, 5000);
+    assert.equal(heard.code, 0);
+    return client;
+  }
 
   test("lag tells how far a group is behind, by group, topic and queue", async () => {
     await consumed("lagging", "laggards", 4);
