@@ -26,7 +26,7 @@ const broker = adminCommand({
   summary: "Stop the broker that has a store on this machine, and wait until it has ended",
   help:
     "It is found by the lock of its store, so the store must be said where it is not ~/store; Apache's brokers are " +
-    "found, too. The broker says goodbye to name servers, answers what is under way, and writes everything down. Where several brokers run in one process, all of them end.",
+    "found, too. The broker says goodbye to name servers, answers what is under way, and writes everything down. Where several brokers run in one process, all of them end. Its pid also stands in STORE/rmq/broker.pid.",
   options: {
     ...fileOption,
     store: { value: "DIR", help: "Its store (default: storePathRootDir of --configFile, else ~/store)" },
@@ -60,6 +60,9 @@ const broker = adminCommand({
 const namesrv = adminCommand({
   name: "namesrv",
   summary: "Stop the name server of this machine, and wait until it has ended",
+  help:
+    "It is found by the lock that it keeps beside its table of keys (kvConfigPath), in rmq-namesrv-PORT; its pid stands " +
+    "there, too. Apache's name servers leave none.",
   options: {
     ...fileOption,
     port: { value: "PORT", help: "Its port, where several share a directory (kvConfigPath)" },
