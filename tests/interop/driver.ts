@@ -74,7 +74,12 @@ export class Driver {
     child.ended.then((end) => this.#failAll(`the driver ended (${end})\n${child.tail()}`));
   }
 
-  static async start(version: ApacheVersion, workspace: Workspace): Promise<Driver> {
+  /** @param systemProperties of the JVM, such as periods of clients */
+  static async start(
+    version: ApacheVersion,
+    workspace: Workspace,
+    systemProperties?: Record<string, string>,
+  ): Promise<Driver> {
     const classes = await workspace.directory(`classes-${version}`);
     await compileJava(version, await sources(version), classes);
     const home = await workspace.directory(`driver-${version}`);
@@ -82,6 +87,7 @@ export class Driver {
       name: `driver-${version}`,
       home,
       classes,
+      systemProperties,
     });
     await child.waitForLine(/ READY/, 30_000);
     return new Driver(version, child);

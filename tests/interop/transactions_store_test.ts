@@ -22,6 +22,9 @@ const sorted = (texts: readonly string[]) => [...texts].sort();
 const unique = (texts: readonly string[]) => [...new Set(texts)];
 const bodies = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix} ${i}`);
 
+/** Consumers look for their share every second. */
+const HURRY = { "rocketmq.client.rebalance.waitInterval": "1000" };
+
 interface World {
   readonly workspace: Workspace;
   readonly nameServer: NameServer;
@@ -32,7 +35,7 @@ const world = lazily(async (): Promise<World> => {
   const workspace = await Workspace.create();
   const [nameServer, ...drivers] = await Promise.all([
     startNameServer(underTest, workspace),
-    ...presentVersions().map((version) => Driver.start(version, workspace)),
+    ...presentVersions().map((version) => Driver.start(version, workspace, HURRY)),
   ]);
   return { workspace, nameServer, drivers: new Map(drivers.map((driver) => [driver.version, driver])) };
 });

@@ -25,6 +25,9 @@ const bodies = (prefix: string, count: number) => Array.from({ length: count }, 
 /** Short periods, so that questions come within seconds. */
 const PROPERTIES = { transactionTimeOut: 1000, transactionCheckInterval: 1000 };
 
+/** Consumers look for their share every second. */
+const HURRY = { "rocketmq.client.rebalance.waitInterval": "1000" };
+
 interface World {
   readonly workspace: Workspace;
   readonly nameServer: NameServer;
@@ -35,7 +38,7 @@ const world = lazily(async (): Promise<World> => {
   const workspace = await Workspace.create();
   const [nameServer, ...drivers] = await Promise.all([
     startNameServer(underTest, workspace),
-    ...presentVersions().map((version) => Driver.start(version, workspace)),
+    ...presentVersions().map((version) => Driver.start(version, workspace, HURRY)),
   ]);
   return { workspace, nameServer, drivers: new Map(drivers.map((driver) => [driver.version, driver])) };
 });
