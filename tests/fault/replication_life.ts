@@ -145,6 +145,7 @@ export class ReplicationLife {
   readonly #startAtLastFile: boolean;
   #promised: Promised[] = [];
   #sentCount = 0;
+  #failure: unknown;
   acknowledgedCount = 0;
 
   constructor(random: SeededRandom) {
@@ -179,8 +180,10 @@ export class ReplicationLife {
       await this.#act();
       this.#buryTheDead();
       this.#observe();
+      if (this.#failure !== undefined) throw this.#failure;
     }
     await this.#end();
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async #act(): Promise<void> {
@@ -326,7 +329,12 @@ export class ReplicationLife {
       try {
         const { physicalOffset, endOffset } = store!.append(message);
         this.#durability!.when(endOffset, true, (outcome) => {
-          if (!files.isDead) this.#onAnswer(store!, physicalOffset, endOffset, outcome);
+          // Whoever calls this back goes on whatever it throws.
+          try {
+            if (!files.isDead) this.#onAnswer(store!, physicalOffset, endOffset, outcome);
+          } catch (error) {
+            this.#failure ??= error;
+          }
         });
       } catch (error) {
         if (!(error instanceof StoreRefusedError)) throw error;
@@ -349,7 +357,7 @@ export class ReplicationLife {
       Buffer.compare(machine.store!.readRecord(physicalOffset) ?? Buffer.alloc(0), bytes) === 0
     );
     assert.ok(
-      holders.length > 0 || reached.some(({ isAlive }) => !isAlive),
+      holders.length > 0 || reached.some(({ isAlive, mayHaveLost }) => !isAlive || mayHaveLost),
       `the message at ${physicalOffset} was acknowledged, and no slave has it`,
     );
     this.#promised.push({
