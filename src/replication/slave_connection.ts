@@ -23,6 +23,9 @@ const BUFFERS = 2;
 /** Apache allows so little that a body could be empty; that would be a sign of life. */
 const MIN_BODY_BYTES = 256;
 
+/** Timers of those who wait may come later than they should. */
+const TIMER_MARGIN_MS = 1000;
+
 export interface TransferOptions {
   store: SourceLog;
   clock: Clock;
@@ -204,7 +207,7 @@ export class SlaveConnection {
    * they don't count as long as a sender may wait for any of that.
    */
   #believeLater(): void {
-    this.#probation = this.#options.clock.after(this.#options.longestWaitMs, () => {
+    this.#probation = this.#options.clock.after(this.#options.longestWaitMs + TIMER_MARGIN_MS, () => {
       this.#probation = undefined;
       if (!this.#isClosed) this.#onAcked();
     });

@@ -465,7 +465,16 @@ export class MessageStore {
 
   /** The whole record at a physical offset; undefined where no message begins that may be seen. */
   readRecord(physicalOffset: number): Uint8Array | undefined {
-    const endOffset = this.#options.flushMode === "SYNC" ? this.dispatchedOffset : this.#log.appendedOffset;
+    const isSync = this.#options.flushMode === "SYNC";
+    return this.#recordBefore(isSync ? this.dispatchedOffset : this.#log.appendedOffset, physicalOffset);
+  }
+
+  /** The same, also where consumers are not shown it yet: for those who compare logs. */
+  readWrittenRecord(physicalOffset: number): Uint8Array | undefined {
+    return this.#recordBefore(this.#log.writtenOffset, physicalOffset);
+  }
+
+  #recordBefore(endOffset: number, physicalOffset: number): Uint8Array | undefined {
     if (physicalOffset < this.#log.minOffset || physicalOffset >= endOffset) return undefined;
     const bytes = this.#reader.record(physicalOffset);
     if (bytes === undefined) return undefined;

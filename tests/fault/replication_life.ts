@@ -17,7 +17,7 @@ import type { MasterProbe } from "../../src/replication/types.ts";
 import type { MessageStore } from "../../src/store/message_store.ts";
 import { StoreRefusedError } from "../../src/store/types.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { MemoryFiles } from "../harness/memory_files.ts";
+import { MemoryFiles, type SyncHold } from "../harness/memory_files.ts";
 import { MemoryNetwork } from "../harness/memory_network.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";
 import { draft, openStore, recordsOf } from "../harness/store.ts";
@@ -57,6 +57,7 @@ class Machine {
   files: MemoryFiles;
   clock: ProcessClock | undefined;
   store: MessageStore | undefined;
+  slowness: SyncHold | undefined;
   /** What a sender may be told that this machine has: the highest offset that its policy has called safe. */
   safeOffset = 0;
   /** A power cut may have taken what was only written: nothing is promised of what was safe before. */
@@ -70,6 +71,11 @@ class Machine {
     sectorBytes: number,
   ) {
     this.files = new MemoryFiles({ sectorBytes, nowMs: () => time.nowMs() });
+  }
+
+  speedUp(): void {
+    this.slowness?.release();
+    this.slowness = undefined;
   }
 
   get isAlive(): boolean {
@@ -113,6 +119,7 @@ class Machine {
   bury(isPowerCut: boolean, random: SeededRandom): void {
     if (isPowerCut && this.flushMode === "ASYNC") this.mayHaveLost = true;
     if (this.clock !== undefined) this.clock.isDead = true;
+    this.slowness = undefined;
     this.files = isPowerCut ? this.files.crash(random) : this.files.kill();
     this.store = undefined;
   }
@@ -195,7 +202,7 @@ export class ReplicationLife {
     if (dice < 0.9) return await turnEnds();
     if (dice < 0.93) return this.#tell(`broken: ${this.#network.breakSome()}`);
     if (dice < 0.95) return this.#separate();
-    if (dice < 0.97) return await this.#fate(this.#master);
+    if (dice < 0.965) return await this.#fate(this.#master);
     await this.#fate(this.#slaves[random.between(0, this.#slaves.length - 1)].machine);
   }
 
@@ -206,9 +213,17 @@ export class ReplicationLife {
       if (machine === this.#master) return await this.#startMaster();
       return await this.#startSlave(this.#slaves.find((slave) => slave.machine === machine)!);
     }
+    if (random.next() < 0.3) return this.#slowDown(machine);
     if (random.next() < 0.15 && machine !== this.#master) return this.#failDisk(machine);
     if (random.next() < 0.6) machine.files.dieAt(machine.files.changeCount + random.between(0, 12));
     else this.#die(machine);
+  }
+
+  /** Syncs take until it is well again. */
+  #slowDown(machine: Machine): void {
+    if (machine.slowness === undefined) machine.slowness = machine.files.holdSyncs();
+    else machine.speedUp();
+    this.#tell(`${machine.host}: the disk is ${machine.slowness === undefined ? "fast again" : "slow"}`);
   }
 
   #failDisk(machine: Machine): void {
@@ -310,7 +325,7 @@ export class ReplicationLife {
         ask(({ minPhysicalOffset, maxPhysicalOffset }) => {
           return { minOffset: minPhysicalOffset, endOffset: maxPhysicalOffset };
         }),
-      record: (offset) => ask((store) => store.readRecord(offset)),
+      record: (offset) => ask((store) => store.readWrittenRecord(offset)),
     };
   }
 
@@ -418,6 +433,7 @@ export class ReplicationLife {
     this.#network.join();
     for (const machine of [this.#master, ...this.#slaves.map(({ machine }) => machine)]) {
       machine.files.dieAt(Infinity);
+      machine.speedUp();
     }
     if (!this.#master.isAlive) await this.#startMaster();
     for (const slave of this.#slaves) if (!slave.machine.isAlive) await this.#startSlave(slave);
@@ -425,7 +441,7 @@ export class ReplicationLife {
     await this.#send(3);
     await this.#settle();
     // One that began with the last file is believed when nobody can wait for earlier ones any more.
-    this.#pass(SLAVE_TIMEOUT_MS);
+    this.#pass(2 * SLAVE_TIMEOUT_MS);
     this.#checkPromises();
     for (const process of this.#slaves) await this.#checkSlave(process);
     await this.#stop();

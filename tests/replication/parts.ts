@@ -70,7 +70,7 @@ export class Parts {
 export function probeOf(store: MessageStore): MasterProbe {
   return {
     range: () => Promise.resolve({ minOffset: store.minPhysicalOffset, endOffset: store.maxPhysicalOffset }),
-    record: (offset) => Promise.resolve(store.readRecord(offset)),
+    record: (offset) => Promise.resolve(store.readWrittenRecord(offset)),
   };
 }
 

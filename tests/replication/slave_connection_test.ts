@@ -332,7 +332,7 @@ describe("a master", () => {
     empty.report(BASE + FILE_BYTES);
     empty.report(BASE + FILE_BYTES + 300);
     assert.equal(master.ackedBy(1), -1);
-    clock.advance(2999);
+    clock.advance(3999);
     assert.equal(master.ackedBy(1), -1);
     clock.advance(1);
     assert.equal(master.ackedBy(1), BASE + FILE_BYTES + 300);

@@ -11,6 +11,7 @@ import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import { openStore } from "../harness/store.ts";
 import { until } from "../harness/until.ts";
+import { turnEnds } from "../fault/store_life.ts";
 import { fill, logBytes, probeOf } from "./parts.ts";
 
 const FILE_BYTES = 16 * 1024;
@@ -169,6 +170,8 @@ describe("a slave", () => {
       assert.deepEqual(wire.reports, [1]);
       wire.end();
       clock.advance(200);
+      for (let turns = 0; turns < 10; turns++) await turnEnds();
+      assert.equal(wires.length, 1);
       hold.release();
       const next = await connected(wires, 2);
       assert.deepEqual(next.reports, [end]);

@@ -14,7 +14,7 @@ import type { Handler, Request } from "../../remoting/request.ts";
 
 export interface QueryMessageOptions {
   store: {
-    readRecord(physicalOffset: number): Uint8Array | undefined;
+    readWrittenRecord(physicalOffset: number): Uint8Array | undefined;
     queryByKey(
       topic: string,
       key: string,
@@ -76,7 +76,8 @@ function fitting(records: readonly Uint8Array[]): readonly Uint8Array[] {
 
 function handleView(options: QueryMessageOptions, request: Request): Response {
   const { offset } = viewMessageRequest.decode(request.fields);
-  const record = options.store.readRecord(offset);
+  // A slave compares its log with its master's by this request: what is not flushed yet must be in the answer.
+  const record = options.store.readWrittenRecord(offset);
   if (record !== undefined) return { code: ResponseCode.SUCCESS, body: record };
   throw new RemotingError(ResponseCode.SYSTEM_ERROR, `can not find message by the offset, ${offset}`);
 }
