@@ -32,7 +32,7 @@ Administration, of clusters of rmq and of Apache RocketMQ:
 ${
   line(
     "broker ...",
-    "Brokers: list, status, config, drain; `rmq broker list` asks, `rmq broker` alone runs one",
+    "Brokers: list, status, config, drain (`rmq broker` alone runs one)",
   )
 }${FAMILY_LINES.join("")}${line("admin", "The commands of Apache's mqadmin, under their names")}
   rmq COMMAND --help    tells the options of a command

@@ -36,12 +36,12 @@ export function quote(value: unknown): string {
   });
 }
 
-/** Lines of at most 110 characters, each after `indent`. */
-export function wrap(text: string, indent: string): string {
+/** Lines of at most 110 characters, or so many, each after `indent`. */
+export function wrap(text: string, indent: string, maxChars = LINE_CHARS): string {
   const lines: string[] = [];
   let line = "";
   for (const word of text.split(" ")) {
-    if (line !== "" && indent.length + line.length + 1 + word.length > LINE_CHARS) {
+    if (line !== "" && indent.length + line.length + 1 + word.length > maxChars) {
       lines.push(line);
       line = word;
     } else line = line === "" ? word : `${line} ${word}`;

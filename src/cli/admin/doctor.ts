@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { loadBrokerConfiguration } from "../../config/broker_config.ts";
+import { wrap } from "../store_text.ts";
 import { adminCommand } from "./command.ts";
 import { clusterChecks } from "./doctor_cluster.ts";
 import { machineChecks } from "./doctor_machine.ts";
@@ -31,7 +32,7 @@ export const doctorCommand = adminCommand({
     ["doctor -c /etc/rmq/broker-a.properties -n 10.0.0.1:9876", "before a broker is started"],
   ],
   json: `{"checks": [{"check", "state": ok|warning|problem, "finding", "advice"}], "problems", "warnings"}`,
-  async run({ cluster, given, out }) {
+  async run({ cluster, given, out, surroundings }) {
     const checks: Check[] = [];
     try {
       const { settings, warnings } = loadBrokerConfiguration({ file: given.configFile }).configuration;
@@ -55,13 +56,14 @@ export const doctorCommand = adminCommand({
     if (out.isJson) {
       await out.json({ checks: checks.map((one) => ({ advice: null, ...one })), problems, warnings });
     } else {
+      const lineChars = Math.max(60, surroundings.terminal?.columns ?? 110);
       const width = Math.max(...checks.map(({ check }) => check.length));
       for (const { check, state, finding, advice } of checks) {
         const word = out.colour(state.padEnd(7), COLOURS[state]);
-        await out.line(`${word}  ${check.padEnd(width)}  ${finding}`);
-        if (advice !== undefined) {
-          await out.line(`${" ".repeat(7 + 2 + width + 2)}${out.colour(advice, "dim")}`);
-        }
+        const indent = " ".repeat(7 + 2 + width + 2);
+        const lines = wrap(finding, indent, lineChars).trimStart();
+        await out.line(`${word}  ${check.padEnd(width)}  ${lines}`);
+        if (advice !== undefined) await out.line(out.colour(wrap(advice, indent, lineChars), "dim"));
       }
       await out.line();
       await out.line(

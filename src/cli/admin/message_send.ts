@@ -48,6 +48,8 @@ export const messageSendCommand = adminCommand({
   async run({ cluster, given, operands, out, surroundings }) {
     const [topic, body] = operands;
     const bodies = await bodiesOf(body, given.file, given.lines, surroundings);
+    // Such as of a script whose standard input is nothing.
+    if (bodies.every(({ length }) => length === 0)) throw new UsageError("the body is empty.");
     const count = numberOption("--repeat", given.repeat, 1, { min: 1 });
     const message: Omit<OutgoingMessage, "body"> = {
       topic,
