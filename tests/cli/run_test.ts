@@ -71,6 +71,16 @@ test("Apache's long option names are known", async () => {
   }
 });
 
+test("rmq --help fits 80 columns, and names what is imported only when it is used", async () => {
+  const { out } = await rmq(["--help"]);
+  assert.deepEqual(out.split("\n").slice(1).filter((line) => line.length > 80), []);
+  for (
+    const family of ["cluster", "topic", "group", "message", "offset", "kv", "top", "doctor", "completion"]
+  ) {
+    assert.match(out, new RegExp(`^  ${family} +[A-Z]`, "m"));
+  }
+});
+
 test("rmq --version tells the version", async () => {
   assert.deepEqual(await rmq(["--version"]), { status: 0, out: `rmq ${VERSION}\n`, err: "" });
 });

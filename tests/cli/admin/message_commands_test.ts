@@ -276,6 +276,9 @@ describe("rmq message", () => {
 
   test("what is wrong is told in a sentence", async () => {
     assert.match(await rmq.fails("message", "send", "sent"), /BODY is missing/);
+    assert.match(await rmq.fails("message", "send", "sent", ""), /the body is empty/);
+    const nothing = { readInput: () => Promise.resolve(new Uint8Array()) };
+    assert.match((await rmq.run(["message", "send", "sent"], nothing)).err, /the body is empty/);
     assert.match(
       await rmq.fails("message", "send", "snet", "x"),
       /there is no topic snet\. `rmq topic create` makes one/,
