@@ -20,6 +20,7 @@ import {
   ReviveTag,
   reviveTimeMs,
 } from "../../protocol/bodies/check_point.ts";
+import { MalformedError } from "../../protocol/header.ts";
 import { encodeProperties, parseProperties, Property } from "../../protocol/properties.ts";
 import { decodeRecord, type MessageRecord } from "../../protocol/record.ts";
 import { TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
@@ -42,6 +43,8 @@ const logger = getLogger(["rmq", "pop"]);
 
 /** So long after the end of its invisible time a check point waits for acknowledgements. */
 const GRACE_MS = 2000;
+/** Check points come a second before their time. */
+const MAX_EARLY_MS = 60_000;
 /** Entries of one read. */
 const BATCH = 32;
 /** Check points of one queue that are in memory: then the oldest are settled by the clock alone. */
@@ -239,10 +242,11 @@ class ReviveQueue {
 
   #take(record: MessageRecord): void {
     const properties = parseProperties(record.properties);
+    const deliveryMs = Number(properties.get(Property.TIMER_DELIVER_MS));
     try {
       switch (properties.get(Property.TAGS)) {
         case ReviveTag.CHECK_POINT:
-          this.#expect(decodeCheckPoint(record.body), record.queueOffset);
+          this.#expect(decodeCheckPoint(record.body), record.queueOffset, deliveryMs);
           break;
         case ReviveTag.ACK:
           this.#acknowledge(decodeAck(record.body));
@@ -258,15 +262,22 @@ class ReviveQueue {
         error,
       });
     }
-    const deliveryMs = Number(properties.get(Property.TIMER_DELIVER_MS));
-    if (deliveryMs > this.#seenMs) this.#seenMs = deliveryMs;
+    // Anybody can send to this topic: nothing that claims to be from the future may settle what waits.
+    const seenMs = Math.min(deliveryMs, this.#options.clock.nowMs());
+    if (seenMs > this.#seenMs) this.#seenMs = seenMs;
   }
 
   /**
    * A check point that comes twice, as timed messages may after a crash, counts once, at its first place: later
-   * ones must not be settled before those between.
+   * ones must not be settled before those between. One that came long before its own time would keep those behind
+   * it from being settled; no broker writes such.
+   * @throws MalformedError
    */
-  #expect(checkPoint: CheckPoint, reviveOffset: number): void {
+  #expect(checkPoint: CheckPoint, reviveOffset: number, deliveryMs: number): void {
+    const earlyMs = reviveTimeMs(checkPoint) - deliveryMs;
+    if (!(earlyMs <= MAX_EARLY_MS)) {
+      throw new MalformedError(`a check point came ${earlyMs} ms before its time`);
+    }
     const key = this.#keyOf(checkPoint);
     const before = this.#pending.get(key)?.checkPoint;
     if (before === undefined) this.#pending.set(key, { checkPoint, reviveOffset });

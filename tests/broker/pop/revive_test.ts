@@ -24,8 +24,13 @@ async function settledUpTo({ parts }: PopParts): Promise<number> {
 }
 
 /** Puts an entry into the revive topic as if its time had come. */
-async function put(parts: PopParts, body: string | Uint8Array, tag: string): Promise<void> {
-  const propertyMap = new Map([["TAGS", tag], ["TIMER_DELIVER_MS", String(parts.parts.clock.nowMs())]]);
+async function put(
+  parts: PopParts,
+  body: string | Uint8Array,
+  tag: string,
+  deliveryMs = parts.parts.clock.nowMs(),
+): Promise<void> {
+  const propertyMap = new Map([["TAGS", tag], ["TIMER_DELIVER_MS", String(deliveryMs)]]);
   const host = { ip: Uint8Array.of(10, 1, 2, 3), port: 10911 };
   parts.parts.store.append({
     ...{ topic: REVIVE_TOPIC, queueId: 0, flag: 0, sysFlag: 0, bornTimestampMs: 0, bornHost: host },
@@ -94,6 +99,21 @@ test("entries that can't be read, or name nothing, are passed over", async () =>
   await put(parts, "of another kind", "other");
   await parts.pass(9 * SECOND);
   assert.deepEqual(bodiesOf(await parts.popNow()), ["a"]);
+  await parts.close();
+});
+
+test("entries that lie about their time neither hold up others nor settle them early", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a", "b"]);
+  const nowMs = parts.parts.clock.nowMs();
+  const names = `"t":"T","c":"G","q":0,"so":0,"n":1,"d":[0],"bn":"broker-a"`;
+  await put(parts, `{${names},"pt":${nowMs},"it":${365 * 86_400_000}}`, "ck");
+  await put(parts, `{${names},"pt":1,"it":1,"ao":9}`, "ack", nowMs + 365 * 86_400_000);
+  const popped = await parts.popNow({ header: { invisibleTime: "5000" } });
+  await parts.pass(4 * SECOND);
+  await parts.ack(popped[0]);
+  await parts.pass(5 * SECOND);
+  assert.deepEqual(bodiesOf(await parts.popNow()), ["b"]);
   await parts.close();
 });
 
