@@ -99,7 +99,8 @@ export async function runWorkload(
     "--queues",
     `${QUEUES}`,
   ];
-  const { connections, window, bodyBytes, batch, rate } = workload;
+  const { connections, window, bodyBytes, batch, rate, properties = {} } = workload;
+  const paced = rate === undefined ? [] : ["--rate", `${rate}`];
   const load = [
     "--conns",
     `${connections}`,
@@ -109,13 +110,14 @@ export async function runWorkload(
     `${bodyBytes}`,
     "--batch",
     `${batch}`,
+    ...Object.entries(properties).flatMap(([name, value]) => ["--property", `${name}=${value}`]),
   ];
   const time = ["--warmup", `${WARM_UP_S}`, "--duration", `${seconds}`];
   switch (workload.kind) {
     case "send":
-      return [await runLoad(program, ["send", ...peer, ...load, ...time])];
+      return [await runLoad(program, ["send", ...peer, ...load, ...time, ...paced])];
     case "e2e":
-      return [await runLoad(program, ["e2e", ...peer, ...load, ...time, "--rate", `${rate}`])];
+      return [await runLoad(program, ["e2e", ...peer, ...load, ...time, ...paced])];
     case "consume": {
       const fill = ["--conns", "8", "--window", "64", "--size", `${bodyBytes}`];
       const filled = await runLoad(program, [

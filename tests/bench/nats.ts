@@ -42,7 +42,8 @@ export async function findNats(): Promise<Nats | undefined> {
 
 /** The driver sends single messages and knows no flush modes; everything else is left out. */
 export function suitsNats(workload: Workload): boolean {
-  return workload.kind === "send" && workload.batch === 1 && workload.flush === "ASYNC_FLUSH";
+  return workload.kind === "send" && workload.batch === 1 && workload.rate === undefined &&
+    workload.flush === "ASYNC_FLUSH";
 }
 
 /** Starts a server on an empty store, and measures `workloads` on it. */

@@ -15,6 +15,8 @@ export interface Workload {
   readonly bodyBytes: number;
   /** Messages per request. */
   readonly batch: number;
+  /** What every message asks for beside being stored, such as a delay. */
+  readonly properties?: Readonly<Record<string, string>>;
   /** Messages per second; undefined: as fast as answers come. */
   readonly rate?: number;
 }
@@ -29,6 +31,10 @@ export const WORKLOADS: readonly Workload[] = [
   send("64x1", 64, 1),
   { ...send("8x64-1KiB", 8, 64), bodyBytes: 1024 },
   { ...send("batch-32", 8, 4), batch: 32 },
+  // at a rate that both can deliver, so that the processor time is that of storing and of delivering
+  { ...send("plain-5000", 1, 1024), rate: 5000 },
+  { ...send("delay-level-5000", 1, 1024), rate: 5000, properties: { DELAY: "1" } },
+  { ...send("timer-5000", 1, 1024), rate: 5000, properties: { TIMER_DELAY_MS: "1000" } },
   { ...send("backlog", 8, 1), kind: "consume" },
   { ...send("e2e-5000", 1, 1024), kind: "e2e", rate: 5000 },
   { ...send("sync-1x1", 1, 1), flush: "SYNC_FLUSH" },
@@ -42,10 +48,14 @@ function send(name: string, connections: number, window: number): Workload {
 
 /** What the table says about a workload. */
 export function describe(workload: Workload): string {
-  const { kind, connections, window, bodyBytes, batch, rate, flush } = workload;
+  const { kind, connections, window, bodyBytes, batch, rate, flush, properties = {} } = workload;
   const size = bodyBytes % 1024 === 0 ? `${bodyBytes / 1024} KiB` : `${bodyBytes} B`;
   if (kind === "consume") return `read a backlog, ${connections} connections, ${size}`;
   if (kind === "e2e") return `end to end at ${rate} msgs/s, ${size}`;
+  if (rate !== undefined) {
+    const asked = Object.entries(properties).map(([name, value]) => `${name}=${value}`).join(", ");
+    return `${asked === "" ? "plain" : asked}, at ${rate} msgs/s, ${size}`;
+  }
   const messages = batch === 1 ? size : `batches of ${batch} × ${size}`;
   return `${connections} × ${window}, ${messages}${flush === "SYNC_FLUSH" ? ", SYNC_FLUSH" : ""}`;
 }

@@ -133,6 +133,9 @@ pub struct LoadArgs {
     /// Give every message a unique key
     #[arg(long)]
     pub keys: bool,
+    /// Give every message this property; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = property)]
+    pub property: Vec<(String, String)>,
     /// Property WAIT: true waits for flush and replica as configured (the Java default), false not
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
           default_missing_value = "true", action = clap::ArgAction::Set)]
@@ -293,6 +296,16 @@ fn from(text: &str) -> Result<From, String> {
 
 /// Most (topic, queue) pairs: as many as opaques can tell apart.
 const MAX_STREAMS: usize = 1 << 16;
+/// `NAME=VALUE`, without the characters that separate properties.
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains(['\u{1}', '\u{2}']) => {
+            Ok((name.into(), value.into()))
+        }
+        _ => Err("not of the form NAME=VALUE".into()),
+    }
+}
+
 /// More than the properties and the framing of a message take.
 const OVERHEAD: usize = 256;
 

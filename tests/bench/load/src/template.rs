@@ -140,6 +140,7 @@ pub struct Shape {
     pub oneway: bool,
     pub tags: Vec<String>,
     pub keys: bool,
+    pub more: Vec<(String, String)>,
     pub wait_store: bool,
     pub serialize: Serialize,
     pub broker_name: String,
@@ -165,6 +166,9 @@ impl Shape {
         }
         if self.keys {
             text.push_str(&format!("KEYS\u{1}{KEYS}\u{2}"));
+        }
+        for (name, value) in &self.more {
+            text.push_str(&format!("{name}\u{1}{value}\u{2}"));
         }
         text
     }
@@ -289,6 +293,7 @@ mod tests {
             batch,
             oneway: false,
             tags: vec!["x".into(), "yy".into()],
+            more: vec![("DELAY".into(), "1".into())],
             keys: true,
             wait_store: true,
             serialize,

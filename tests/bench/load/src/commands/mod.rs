@@ -89,6 +89,7 @@ fn plan(args: &LoadArgs, broker: &Broker) -> Plan {
         batch: args.batch as usize,
         oneway: args.oneway,
         tags: args.tags.clone(),
+        more: args.property.clone(),
         keys: args.keys,
         wait_store: args.sync_props,
         serialize: args.broker.serialize,
