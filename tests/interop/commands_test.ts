@@ -17,38 +17,39 @@ interface World {
   readonly rmq: Rmq;
   readonly driver: Driver;
   readonly namesrv: string;
+  /** Of the broker. */
+  readonly storePath: string;
 }
 
 async function inWorld(version: ApacheVersion, go: (world: World) => Promise<void>): Promise<void> {
   const workspace = await Workspace.create();
   const ends: (() => Promise<unknown>)[] = [];
   try {
-    const [namesrv, driver] = await Promise.all([
+    const [{ namesrv, storePath }, driver] = await Promise.all([
       startServers(`apache-${version}`, workspace, ends),
       Driver.start(version, workspace),
     ]);
     ends.push(() => driver.stop());
     await driver.mustRun("AwaitBrokers", { namesrv, brokers: BROKER });
-    await go({ rmq: new Rmq(namesrv), driver, namesrv });
+    await go({ rmq: new Rmq(namesrv), driver, namesrv, storePath });
   } finally {
     await Promise.all(ends.map((end) => end()));
     await workspace.remove();
   }
 }
 
-/** @returns the address of the name server */
 async function startServers(
   make: Make,
   workspace: Workspace,
   ends: (() => Promise<unknown>)[],
-): Promise<string> {
+): Promise<Pick<World, "namesrv" | "storePath">> {
   const { address: namesrv, child } = await startNameServer(make, workspace);
   ends.push(() => child.kill());
   const properties = { autoCreateTopicEnable: false, traceTopicEnable: true };
   const site = await newBrokerSite(workspace, { name: BROKER, cluster: CLUSTER, namesrv, properties });
   const broker = await startBroker(make, site, workspace);
   ends.push(() => broker.kill());
-  return namesrv;
+  return { namesrv, storePath: site.storePath };
 }
 
 for (const version of VERSIONS) {
@@ -58,6 +59,8 @@ for (const version of VERSIONS) {
       await topics(world, version);
       await groupsAndMessages(world, version);
       await nameServers(world);
+      // An orderly end takes Java some ten seconds: one version says it for both.
+      if (version === "4.9.7") await shutdown(world);
     });
   });
 }
@@ -209,4 +212,13 @@ async function nameServers({ rmq }: World): Promise<void> {
   await rmq.ok("kv", "delete", "space", "key", "--yes");
   await rmq.ok("config", "set", "orderMessageEnable=true");
   assert.equal(await rmq.ok("config", "get", "orderMessageEnable"), "orderMessageEnable=true\n");
+}
+
+/** Java's brokers lock their stores, too. */
+async function shutdown({ rmq, storePath }: World): Promise<void> {
+  assert.match(
+    await rmq.ok("shutdown", "broker", "--store", storePath),
+    /^The broker \(process \d+\) has ended\.\n$/,
+  );
+  assert.match(await rmq.fails("shutdown", "broker", "--store", storePath), /no broker has the store/);
 }

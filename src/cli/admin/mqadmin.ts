@@ -20,6 +20,8 @@ export interface Alias {
   readonly options: Readonly<Record<string, string>>;
   /** The words of our command that does it, such as `topic create`. */
   readonly command: string;
+  /** Where what is given decides on another one than `command`. @throws UsageError */
+  commandFor?(given: AliasGiven): string;
   /** The arguments that our command gets. @throws UsageError */
   toArgs(given: AliasGiven): string[];
   /** What it does not do as mqadmin does, for help texts. */
@@ -51,7 +53,7 @@ export async function runMqadmin(args: readonly string[], surroundings: Surround
   try {
     const given = parseAlias(alias, rest);
     if (given.help !== undefined) return print(aliasHelp(alias)), 0;
-    const command = await findCommand(alias.command);
+    const command = await findCommand(alias.commandFor?.(given) ?? alias.command);
     const cluster = given.namesrvAddr === undefined ? [] : ["--namesrv", given.namesrvAddr.trim()];
     const json = given.json !== undefined && command.json !== undefined ? ["--json"] : [];
     return await runCommand(

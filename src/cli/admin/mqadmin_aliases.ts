@@ -51,6 +51,9 @@ function attributeArgs(text: string | undefined): string[] {
   });
 }
 
+/** Where name servers keep the queues of order topics. */
+const ORDER_NAMESPACE = "ORDER_TOPIC_CONFIG";
+
 /** In the order in which `rmq admin --help` shows them. */
 export const ALIASES: readonly Alias[] = [
   {
@@ -437,6 +440,24 @@ export const ALIASES: readonly Alias[] = [
       required(given, "key"),
       required(given, "value"),
     ],
+  },
+  {
+    name: "updateOrderConf",
+    options: { t: "topic", v: "orderConf", m: "method" },
+    command: "kv put",
+    commandFor(given) {
+      const method = required(given, "method");
+      if (method === "put" || method === "get" || method === "delete") return `kv ${method}`;
+      throw new UsageError(`--method takes get, put or delete, not ${method}.`);
+    },
+    toArgs: (given) => [
+      ...flag("--yes", given.method?.trim() === "delete"),
+      "--",
+      ORDER_NAMESPACE,
+      required(given, "topic"),
+      ...given.method?.trim() === "put" ? [required(given, "orderConf")] : [],
+    ],
+    note: "-m get and delete are `rmq kv get` and `rmq kv delete`.",
   },
   {
     name: "deleteKvConfig",

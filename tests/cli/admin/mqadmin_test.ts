@@ -99,6 +99,13 @@ describe("rmq admin", () => {
     for (const what of ["deleteExpiredCommitLog", "cleanExpiredCQ", "cleanUnusedTopic"]) await admin(what);
     await admin("updateKvConfig -s space -k key -v value");
     await admin("deleteKvConfig -s space -k key");
+    await admin("updateOrderConf -t T -m put -v broker-a:4");
+    assert.equal(await admin("updateOrderConf -t T -m get"), "broker-a:4\n");
+    await admin("updateOrderConf -t T -m delete");
+    assert.match(
+      await rmq.fails("admin", "updateOrderConf", "-t", "T", "-m", "x"),
+      /takes get, put or delete, not x/,
+    );
     assert.match(await admin("getNamesrvConfig"), /^listenPort=/m);
     assert.match(await admin("producer -b broker-a"), /RMQ_CLI_PRODUCER|No such producer/);
   });
