@@ -4,10 +4,12 @@
  * messages in light queues. They are read back after the broker was killed.
  */
 import assert from "node:assert/strict";
+import process from "node:process";
 import type { ApacheVersion } from "./apache.ts";
 import type { Child } from "./child.ts";
 import { Driver, type Held, type Result } from "./driver.ts";
 import {
+  type Make,
   type NameServer,
   newBrokerSite,
   startBroker,
@@ -16,6 +18,9 @@ import {
   Workspace,
 } from "./servers.ts";
 import { interopTest, lazily, presentVersions, VERSIONS } from "./suite.ts";
+
+/** Who has the store after the kill. */
+const SECOND = (process.env.INTEROP_SECOND ?? underTest) as Make;
 
 interface World {
   readonly workspace: Workspace;
@@ -49,7 +54,7 @@ async function startWorld(): Promise<World> {
   }
   await Promise.all(held.map((run) => run.printed("HALF")));
   await first.kill();
-  const broker = await startBroker(underTest, site, workspace);
+  const broker = await startBroker(SECOND, site, workspace);
   for (const run of held) run.release();
   return { workspace, nameServer, broker, drivers, results };
 }
