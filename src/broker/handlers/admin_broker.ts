@@ -13,6 +13,7 @@ import { formatAddress } from "../../remoting/connection.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import type { Handler, Request } from "../../remoting/request.ts";
 import type { ItemStats } from "../statistics.ts";
+import { isLightName } from "../topic_name.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -101,7 +102,9 @@ function viewStats({ statistics }: AdminBrokerOptions, request: Request): Respon
 /** Removes queues of topics that the table does not know any more. */
 function cleanUnusedTopics({ store, topics }: AdminBrokerOptions, request: Request): Response {
   const unused = store.topics()
-    .filter((topic) => topics.get(topic) === undefined && !topics.isSystemTopic(topic));
+    .filter((topic) =>
+      topics.get(topic) === undefined && !topics.isSystemTopic(topic) && !isLightName(topic)
+    );
   for (const topic of unused) store.deleteTopic(topic);
   logger.info("queues of {count} unused topics deleted by {peer}: {unused}", {
     count: unused.length,
