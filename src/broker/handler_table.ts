@@ -139,6 +139,7 @@ function intakeOf({ store, requireMembers }: BrokerParts): SendOptions["store"] 
   return {
     append: (draft) => (requireMembers(), store.append(draft)),
     appendBatch: (drafts) => (requireMembers(), store.appendBatch(drafts)),
+    lightQueueProblem: (names, propertiesLength) => store.lightQueueProblem(names, propertiesLength),
     readMessage: (offset) => store.readMessage(offset),
   };
 }

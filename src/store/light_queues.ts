@@ -5,14 +5,23 @@
  * that point to the records of other topics, with numbers of its own, which the record keeps in
  * INNER_MULTI_QUEUE_OFFSET: recovery finds from it what belongs where. [RMQ LmqDispatch, MultiDispatchUtils]
  */
+import { Buffer } from "node:buffer";
+import { getLogger } from "@logtape/logtape";
 import { encodeProperties, Property } from "../protocol/properties.ts";
 import type { ConsumeQueue } from "./consume_queue.ts";
 import type { QueueTable } from "./queue_table.ts";
 import { SCHEDULE_TOPIC } from "./queue_tags.ts";
-import { type MessageDraft, MessageIllegalError } from "./types.ts";
+import type { MessageDraft } from "./types.ts";
 
 export const LIGHT_PREFIX = "%LMQ%";
 const SEPARATOR = ",";
+const MAX_NAME_BYTES = 255;
+/** A number of a queue, and what separates it from the next. */
+const MAX_OFFSET_LENGTH = 20;
+/** Leaves room for what brokers add to a message on its way. */
+const MAX_PROPERTIES_LENGTH = 30_000;
+
+const logger = getLogger(["rmq", "store"]);
 
 /** One queue that a message is in. */
 export interface QueueTarget {
@@ -56,6 +65,10 @@ export function isDirectoryName(topic: string): boolean {
   return topic !== "" && topic !== "." && topic !== ".." && !/[/\\\0]/.test(topic);
 }
 
+function isPossibleName(name: string): boolean {
+  return isDirectoryName(name) && Buffer.byteLength(name) <= MAX_NAME_BYTES;
+}
+
 /** Of these topics a message comes to its own one later, or has been there. */
 function isNeverSpread(topic: string): boolean {
   return topic.startsWith("%RETRY%") || topic.startsWith("rmq_sys_") || topic === SCHEDULE_TOPIC;
@@ -79,46 +92,57 @@ export class LightQueues {
   }
 
   /**
-   * The message as it is stored, and its further entries, whose numbers are not taken before `take`.
-   * @throws MessageIllegalError for names that can't be
+   * Why a message can't name these queues; undefined where it can. To be asked before a message is taken: later, when
+   * it comes from where it waited, it would be put into its own queue only.
+   * @param names value of INNER_MULTI_DISPATCH
+   * @param propertiesLength of all its properties
    */
+  problemOf(names: string, propertiesLength: number): string | undefined {
+    const list = names.split(SEPARATOR);
+    if (new Set(list).size !== list.length) return `${Property.INNER_MULTI_DISPATCH} names a queue twice`;
+    if (propertiesLength + list.length * MAX_OFFSET_LENGTH > MAX_PROPERTIES_LENGTH) {
+      return `with its places in ${list.length} light queues its properties are too long`;
+    }
+    for (const name of list) {
+      if (name.length > LIGHT_PREFIX.length && isLightQueue(name) && isPossibleName(name)) continue;
+      return `${Property.INNER_MULTI_DISPATCH} names ${
+        JSON.stringify(name.slice(0, 128))
+      }, which is no light ` +
+        `queue (${LIGHT_PREFIX}…)`;
+    }
+    const newCount = list.filter((name) => this.#queues.get(name, 0) === undefined).length;
+    if (newCount === 0) return undefined;
+    if (this.#count + newCount > this.#maxCount) this.#count = this.#countThem();
+    if (this.#count + newCount <= this.#maxCount) return undefined;
+    return `there are ${this.#count} light queues; ${this.#maxCount} are allowed (maxLmqConsumeQueueNum)`;
+  }
+
+  /** The message as it is stored, and its further entries, whose numbers are not taken by this. */
   spread(draft: MessageDraft): { draft: MessageDraft; further: readonly FurtherEntry[] } {
     if (isNeverSpread(draft.topic)) return { draft, further: [] };
     const propertyMap = new Map(draft.propertyMap);
     propertyMap.delete(Property.INNER_MULTI_QUEUE_OFFSET);
     let further: FurtherEntry[] = [];
     if (!isSpreadElsewhere(draft.topic)) {
-      const names = propertyMap.get(Property.INNER_MULTI_DISPATCH)!.split(SEPARATOR);
-      further = this.#queuesOf(names).map((queue) => ({ queue, queueOffset: queue.nextOffset }));
+      const names = propertyMap.get(Property.INNER_MULTI_DISPATCH)!;
+      further = this.#queuesOf(names, draft).map((queue) => ({ queue, queueOffset: queue.nextOffset }));
       const offsets = further.map(({ queueOffset }) => queueOffset).join(SEPARATOR);
-      propertyMap.set(Property.INNER_MULTI_QUEUE_OFFSET, offsets);
+      if (further.length > 0) propertyMap.set(Property.INNER_MULTI_QUEUE_OFFSET, offsets);
     }
     return { draft: { ...draft, propertyMap, properties: encodeProperties(propertyMap) }, further };
   }
 
-  #queuesOf(names: readonly string[]): ConsumeQueue[] {
-    if (new Set(names).size !== names.length) {
-      throw new MessageIllegalError(`${Property.INNER_MULTI_DISPATCH} names a queue twice`);
+  /** None where one of them can't be: the message itself must not be lost for that. */
+  #queuesOf(names: string, { topic, properties }: MessageDraft): ConsumeQueue[] {
+    const problem = this.problemOf(names, properties.length);
+    if (problem !== undefined) {
+      logger.error("a message of {topic} is not put into light queues: {problem}", { topic, problem });
+      return [];
     }
-    for (const name of names) {
-      if (name.length > LIGHT_PREFIX.length && isLightQueue(name) && isDirectoryName(name)) continue;
-      throw new MessageIllegalError(
-        `${Property.INNER_MULTI_DISPATCH} names ${
-          JSON.stringify(name.slice(0, 128))
-        }, which is no light queue ` +
-          `(${LIGHT_PREFIX}…)`,
-      );
-    }
-    this.#makeRoom(names.filter((name) => this.#queues.get(name, 0) === undefined).length);
-    return names.map((name) => this.#queues.getOrCreate(name, 0));
-  }
-
-  #makeRoom(newCount: number): void {
-    if (this.#count + newCount > this.#maxCount) this.#count = this.#countThem();
-    if (newCount > 0 && this.#count + newCount > this.#maxCount) {
-      throw new MessageIllegalError(`there are ${this.#count} light queues; no more are allowed`);
-    }
-    this.#count += newCount;
+    return names.split(SEPARATOR).map((name) => {
+      if (this.#queues.get(name, 0) === undefined) this.#count++;
+      return this.#queues.getOrCreate(name, 0);
+    });
   }
 
   #countThem(): number {

@@ -368,6 +368,15 @@ export class MessageStore {
     return drafts.map((draft, index) => this.#appendMeasured(draft, lengths[index]));
   }
 
+  /**
+   * Why a message can't be in the light queues that it names; undefined where it can.
+   * @param propertiesLength characters of all its properties
+   */
+  lightQueueProblem(names: string, propertiesLength: number): string | undefined {
+    if (this.#lightQueues === undefined) return "the broker puts no message into several queues";
+    return this.#lightQueues.problemOf(names, propertiesLength);
+  }
+
   // Replication
 
   /** From now on this log is another one's copy: nothing is appended but what `appendReplicated` brings. */

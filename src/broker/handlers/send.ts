@@ -38,6 +38,7 @@ export interface SendOptions {
   store: {
     append(draft: MessageDraft): Appended;
     appendBatch(drafts: readonly MessageDraft[]): Appended[];
+    lightQueueProblem(names: string, propertiesLength: number): string | undefined;
   };
   durability: { when(endOffset: number, mayWait: boolean, settle: (outcome: Outcome) => void): void };
   topics: TargetTopics;
@@ -125,6 +126,8 @@ class Sender {
     const { queueId, isNewTopic } = this.#target.of(send, propertyMap);
     const { multiDispatch } = this.#options.settings();
     requireBuiltKind(send.sysFlag, send.reconsumeTimes, propertyMap, multiDispatch);
+    const lightQueues = propertyMap.get(Property.INNER_MULTI_DISPATCH);
+    if (lightQueues !== undefined) this.#requireLightQueues(lightQueues, send.properties.length);
     let draft = this.#draft(request, send, queueId, body, propertyMap);
     if (isRetryTopic(send.topic)) draft = this.#checkRetry(draft, send, request.command.version);
     const isTransactional = isHalf(send.reconsumeTimes, propertyMap);
@@ -147,6 +150,12 @@ class Sender {
       if (handle !== undefined) fields.recallHandle = handle;
     }
     this.#acknowledge(request, endOffset, mayWait(draft.propertyMap), fields, isNewTopic);
+  }
+
+  /** @throws RemotingError MESSAGE_ILLEGAL */
+  #requireLightQueues(names: string, propertiesLength: number): void {
+    const problem = this.#options.store.lightQueueProblem(names, propertiesLength);
+    if (problem !== undefined) throw illegal(problem);
   }
 
   /** @throws RemotingError where transactions are not wanted */

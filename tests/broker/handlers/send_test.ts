@@ -459,6 +459,10 @@ describe("kinds of messages that are not built", () => {
   test("dispatch to several queues and inner batches: MESSAGE_ILLEGAL", async () => {
     const properties = { INNER_MULTI_DISPATCH: "%LMQ%a", INNER_MULTI_QUEUE_OFFSET: "0" };
     await refused(broker.send({ topic: "T", properties }), 13, /INNER_MULTI_DISPATCH/);
+    await start("enableLmq=true", "enableMultiDispatch=true");
+    broker.createTopic("T");
+    const notLight = { INNER_MULTI_DISPATCH: "T2", DELAY: "1" };
+    await refused(broker.send({ topic: "T", properties: notLight }), 13, /"T2", which is no light queue/);
     await refused(broker.send({ topic: "T", properties: { INNER_NUM: "2" } }), 13, /inner batch/);
     for (const sysFlag of [SysFlag.INNER_BATCH, SysFlag.NEED_UNWRAP]) {
       await refused(broker.send({ topic: "T", header: { sysFlag: String(sysFlag) } }), 13, /inner batch/);
