@@ -38,6 +38,7 @@ const FIELD_NAMES = [
   ..."subVersion subscription sysFlag timestamp topic topicFilterType topicList topicSeq topicSysFlag".split(
     " ",
   ),
+  ..."tranStateTableOffset commitLogOffset commitOrRollback fromTransactionCheck".split(" "),
   ..."transactionId unitMode writeQueueNums cleanGroupConfig removeOffset a b c d e f g h i j k l m n".split(
     " ",
   ),

@@ -112,7 +112,7 @@ export class TransactionCheck {
     const end = store.maxOffset(HALF_TOPIC, HALF_QUEUE_ID);
     const waiting = this.#stillWaiting() ?? new Waiting(transactions.firstOpen);
     this.#waiting = undefined;
-    const isCrowded = isWide(this.#place(), waiting.count);
+    const isCrowded = isWide(this.#place());
     const deadlineMs = clock.monotonicMs() + MAX_ROUND_MS;
     for (let isOver = false; !isOver && !this.#isStopped;) {
       const offset = transactions.nextOpen(waiting.end, end);
@@ -250,7 +250,7 @@ export class TransactionCheck {
     const place = this.#place();
     if (waiting === undefined || waiting.end < place.firstOpen || waiting.count === 0) return undefined;
     if (waiting.wakeAtMs <= this.#options.clock.nowMs()) return undefined;
-    if (isNearStart(place, waiting.minPhysicalOffset) || isWide(place, waiting.count)) return undefined;
+    if (isNearStart(place, waiting.minPhysicalOffset) || isWide(place)) return undefined;
     for (const group of waiting.groups) if (this.#options.producers.hasProducer(group)) return undefined;
     return waiting;
   }
@@ -259,6 +259,7 @@ export class TransactionCheck {
     const { store, transactions } = this.#options;
     return {
       firstOpen: transactions.firstOpen,
+      openCount: transactions.openCount,
       maxOffset: store.maxOffset(HALF_TOPIC, HALF_QUEUE_ID),
       minPhysicalOffset: store.minPhysicalOffset,
       maxPhysicalOffset: store.maxPhysicalOffset,

@@ -26,7 +26,7 @@ export function judge(
   settings: CheckSettings,
   hasProducer: (group: string) => boolean,
 ): Verdict {
-  if (checkTimesOf(half) >= settings.transactionCheckMax) return "GIVE_UP";
+  if (checkTimesOf(half) >= Math.max(1, settings.transactionCheckMax)) return "GIVE_UP";
   const bornMs = bornMsOf(half);
   if (nowMs - bornMs > settings.fileReservedHours * HOUR_MS) return "GIVE_UP";
   const immunityMs = immunityMsOf(half);

@@ -8,12 +8,19 @@ export class SettledHalves {
   #base: number;
   #first: number;
   #bits = new Uint8Array(1024);
+  /** Settled halves behind the first open one. */
+  #aheadCount = 0;
 
   /** @param first everything before is settled */
   constructor(first: number) {
     this.#first = first;
     this.#base = first - first % 8;
     for (let offset = this.#base; offset < first; offset++) this.#set(offset);
+  }
+
+  /** How many halves before `end` are open. */
+  openCount(end: number): number {
+    return Math.max(0, end - this.#first - this.#aheadCount);
   }
 
   /** Offset of the first half that is not settled. */
@@ -29,8 +36,9 @@ export class SettledHalves {
 
   /** Notes that a half is settled. The offset must be that of a message: memory grows up to it. */
   add(offset: number): void {
-    if (offset < this.#first) return;
+    if (this.has(offset)) return;
     this.#set(offset);
+    this.#aheadCount++;
     if (offset === this.#first) this.#advance();
   }
 
@@ -58,7 +66,9 @@ export class SettledHalves {
 
   #advance(): void {
     const end = this.#base + this.#bits.length * 8;
-    this.#first = this.nextOpen(this.#first, end);
+    const before = this.#first;
+    this.#first = this.nextOpen(before, end);
+    this.#aheadCount -= this.#first - before;
     const passedBytes = Math.floor((this.#first - this.#base) / 8);
     if (passedBytes * 2 <= this.#bits.length) return;
     const rest = this.#bits.subarray(passedBytes);

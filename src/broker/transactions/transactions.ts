@@ -126,6 +126,11 @@ export class Transactions {
     return this.#settled.first;
   }
 
+  /** How many halves are open. */
+  get openCount(): number {
+    return this.#settled.openCount(this.#options.store.maxOffset(HALF_TOPIC, HALF_QUEUE_ID));
+  }
+
   /** The first open half from `from` on whose end is not under way; `end` where there is none before it. */
   nextOpen(from: number, end: number): number {
     let offset = this.#settled.nextOpen(from, end);

@@ -41,17 +41,18 @@ const MAX_GROUPS = 1000;
 /** What decides whether halves may wait where they are. */
 export interface Place {
   firstOpen: number;
+  openCount: number;
   maxOffset: number;
   minPhysicalOffset: number;
   maxPhysicalOffset: number;
 }
 
 /**
- * Whether so much lies behind the first half that waits that those who wait should be stored anew: a start reads
- * all that was settled behind it. Many that wait make it dearer, so it is done the less often.
+ * Whether so much that is settled lies behind the first half that waits that those who wait should be stored anew:
+ * a start reads it all. Many that wait make it dearer, so it is done the less often.
  */
-export function isWide({ firstOpen, maxOffset }: Place, waitingCount: number): boolean {
-  return maxOffset - firstOpen > MAX_WINDOW + 4 * waitingCount;
+export function isWide({ firstOpen, maxOffset, openCount }: Place): boolean {
+  return maxOffset - firstOpen > MAX_WINDOW + 4 * openCount;
 }
 
 const MAX_WINDOW = 1_000_000;

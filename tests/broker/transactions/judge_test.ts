@@ -42,6 +42,13 @@ test("a half is given up after the last question, or when it is older than log f
   assert.equal(judge(half(72 * 3_600_000 + 1), NOW_MS, SETTINGS, () => false), "GIVE_UP");
 });
 
+test("every half is asked about once, whatever the maximum", () => {
+  const settings = { ...SETTINGS, transactionCheckMax: 0 };
+  assert.equal(judge(half(1000), NOW_MS, settings, () => true), "YOUNG");
+  assert.equal(judge(half(7000), NOW_MS, settings, () => true), "ASK");
+  assert.equal(judge(half(7000, { TRANSACTION_CHECK_TIMES: "1" }), NOW_MS, settings, () => true), "GIVE_UP");
+});
+
 test("a producer may want to be asked sooner or later than others", () => {
   assert.equal(verdict(9000, { CHECK_IMMUNITY_TIME_IN_SECONDS: "10" }), "WAIT");
   assert.equal(verdict(10_001, { CHECK_IMMUNITY_TIME_IN_SECONDS: "10" }), "ASK");

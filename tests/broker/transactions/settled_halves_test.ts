@@ -38,9 +38,13 @@ test("whatever the order in which halves are settled, it agrees with a set of th
     first--;
     assert.ok(first < 1000 || known.has(first), `${first} is settled`);
   }
-  for (let offset = settled.first; offset < settled.first + 40_000; offset++) {
+  let openCount = 0;
+  const end = settled.first + 40_000;
+  for (let offset = settled.first; offset < end; offset++) {
     assert.equal(settled.has(offset), known.has(offset), String(offset));
+    if (!known.has(offset)) openCount++;
   }
+  assert.equal(settled.openCount(end), openCount);
 });
 
 test("a million halves, settled one by one behind an open one, are passed at once when it is settled", () => {
