@@ -73,6 +73,34 @@ describe("a delayed message", () => {
     assert.equal(offsetOf(1), 1);
   });
 
+  test("comes at its moment, whenever in between the looks that is", async () => {
+    await pass(100);
+    broker.clock.advance(37);
+    await send(1, "a");
+    broker.clock.advance(100);
+    for (let ms = 0; ms < 1000 - 100 - 1; ms += 1) broker.clock.advance(1);
+    assert.deepEqual(await broker.bodies("T"), []);
+    broker.clock.advance(1);
+    assert.deepEqual(await broker.bodies("T"), ["a"]);
+  });
+
+  test("may have any of as many levels as are configured", async () => {
+    await broker.close();
+    await start({
+      pairs: [`messageDelayLevel=${Array.from({ length: 25 }, (_, i) => `${i + 1}s`).join(" ")}`],
+    });
+    broker.createTopic("T", 2);
+    await send(25, "25");
+    await send(26, "the last, too");
+    await send(19, "19");
+    await pass(18_900);
+    assert.deepEqual(await broker.bodies("T"), []);
+    await pass(200);
+    assert.deepEqual(await broker.bodies("T"), ["19"]);
+    await pass(6000);
+    assert.deepEqual(await broker.bodies("T"), ["19", "25", "the last, too"]);
+  });
+
   test("comes to the queue that it was sent to, as it was sent", async () => {
     await broker.send({
       topic: "T",

@@ -22,8 +22,8 @@ export interface TimerRules {
 }
 
 /**
- * The draft as it is stored: one that asks for a moment to come goes to the timer topic, the rest as it is. A
- * moment that is over means at once.
+ * A draft that asks for a moment, as it is stored: for a moment to come it goes to the timer topic; one that is over
+ * means at once.
  * @param countAt messages that wait for a moment
  * @throws RemotingError with Apache's code and remark, where the broker does not take it
  */
@@ -33,7 +33,6 @@ export function withTimer(
   rules: TimerRules,
   countAt: (timeMs: number) => number,
 ): MessageDraft {
-  if (!isTimed(draft)) return draft;
   if (!rules.timersEnabled) {
     throw new RemotingError(
       ResponseCode.SYSTEM_ERROR,
@@ -73,8 +72,8 @@ export function slotTimeOf(deliverMs: number, precisionMs: number): number {
   return deliverMs - (rest === 0 ? precisionMs : rest);
 }
 
-/** A delay level counts more; who has waited before does not wait again. */
-function isTimed({ topic, propertyMap }: MessageDraft): boolean {
+/** Whether a message asks for a moment. A delay level counts more; who has waited before does not wait again. */
+export function isTimed({ topic, propertyMap }: MessageDraft): boolean {
   const asks = propertyMap.has(Property.TIMER_DELIVER_MS) || propertyMap.has(Property.TIMER_DELAY_MS) ||
     propertyMap.has(Property.TIMER_DELAY_SEC);
   return asks && topic !== TIMER_TOPIC && !propertyMap.has(Property.TIMER_OUT_MS) &&

@@ -19,7 +19,7 @@ import { MessageReader, type MessageReaderStore } from "./message_reader.ts";
 import { TimerDelivery } from "./timer_delivery.ts";
 import { type IntakeStore, TimerIntake } from "./timer_intake.ts";
 import { TimerMetrics } from "./timer_metrics.ts";
-import { TIMER_TOPIC, withTimer } from "./timer_request.ts";
+import { isTimed, TIMER_TOPIC, withTimer } from "./timer_request.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -107,6 +107,7 @@ export class Timers {
    * @throws RemotingError where the broker does not take it
    */
   draftFor(draft: MessageDraft): MessageDraft {
+    if (!isTimed(draft)) return draft;
     const { settings, clock } = this.#options;
     return withTimer(draft, clock.nowMs(), settings(), (timeMs) => this.#wheel?.pending.countAt(timeMs) ?? 0);
   }

@@ -296,7 +296,7 @@ export class PendingTimers {
 
   /** Makes everything durable, also that time has passed. */
   async flushAll(): Promise<void> {
-    await this.#flushing;
+    await this.#flushing?.catch(() => {});
     const { readTimeMs } = this.#checkpoint.values;
     if (readTimeMs > 0 && readTimeMs !== this.#readTimeMs) this.#isDirty = true;
     await this.flush();
