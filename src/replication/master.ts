@@ -16,6 +16,8 @@ const logger = getLogger(["rmq", "replication"]);
 
 /** How often silent connections are looked at, as a part of the shorter of their two intervals. */
 const LOOKS_PER_INTERVAL = 4;
+/** Further connections are closed at once: nobody has so many slaves, and each may cost two buffers. */
+const MAX_CONNECTIONS = 64;
 
 export interface ReplicationMasterOptions extends TransferOptions {
   host: string;
@@ -106,6 +108,13 @@ export class ReplicationMaster {
 
   #onPipe(pipe: BytePipe): void {
     if (this.#isClosed) return pipe.close();
+    if (this.#connections.size >= MAX_CONNECTIONS) {
+      logger.error("{address} is not taken as a slave: {count} are connected already", {
+        address: pipe.remote,
+        count: this.#connections.size,
+      });
+      return pipe.close();
+    }
     const connection = new SlaveConnection(this.#options, this.#initialEnd, pipe, () => this.#tell());
     this.#connections.add(connection);
     pipe.listen({

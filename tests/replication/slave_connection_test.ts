@@ -61,7 +61,7 @@ class Peer {
   /** Whether the system takes what is sent at once. */
   takes = true;
   #waiting: (() => void)[] = [];
-  #listener!: PipeListener;
+  #listener: PipeListener | undefined;
   #reader = new FrameReader({
     onHead: (offset, bytes) => this.frames.push({ offset, bytes }),
     onBody: (offset, bytes) => {
@@ -83,14 +83,14 @@ class Peer {
     resume: () => {},
     close: () => {
       this.isClosed = true;
-      this.#listener.onClose("closed here");
+      this.#listener?.onClose("closed here");
     },
   };
 
   report(offset: number): void {
     const bytes = Buffer.alloc(8);
     bytes.writeBigInt64BE(BigInt(offset));
-    this.#listener.onData(bytes);
+    this.#listener!.onData(bytes);
   }
 
   take(): void {
@@ -191,6 +191,15 @@ describe("a master", () => {
     assert.equal(peer.frames.length, 1);
     clock.advance(3000);
     assert.deepEqual(peer.frames.slice(1), [{ offset: BASE + 100, bytes: 0 }]);
+    await master.close();
+  });
+
+  test("takes no more connections than any cluster needs", async () => {
+    const { connect, master } = await setUp();
+    const peers = Array.from({ length: 65 }, () => connect());
+    assert.deepEqual(peers.map(({ isClosed }) => isClosed), [...Array(64).fill(false), true]);
+    peers[0].report(-1);
+    assert.ok(!connect().isClosed);
     await master.close();
   });
 
