@@ -95,17 +95,19 @@ async function administer(
 /** For scripts of shells: a candidate on each line, and behind a tab what it is. */
 async function complete(words: readonly string[], surroundings: Surroundings): Promise<number> {
   const { candidatesFor } = await import("./admin/complete.ts");
+  const { ALIASES } = await import("./admin/mqadmin_aliases.ts");
   const plain = [...COMMANDS].map(([name, { summary, options, words }]) => ({
     name,
     summary,
     options,
     words,
   }));
+  const aliases = ALIASES.map(({ name, command }) => ({ value: name, about: `rmq ${command}` }));
   plain.push({
     name: "admin",
     summary: "The commands of Apache's mqadmin",
     options: undefined,
-    words: undefined,
+    words: aliases,
   });
   const candidates = await candidatesFor(words, plain, FAMILIES, surroundings);
   surroundings.print(candidates.map(({ value, about }) => `${value}\t${about}\n`).join(""));

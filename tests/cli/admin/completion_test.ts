@@ -33,6 +33,7 @@ describe("completion", () => {
     assert.deepEqual(await offered("topic", "d"), ["delete"]);
     assert.deepEqual(await offered("broker", "config", ""), ["get", "set"]);
     assert.deepEqual(await offered("store", "v"), ["verify"]);
+    assert.deepEqual(await offered("admin", "updateT"), ["updateTopic", "updateTopicPerm"]);
     assert.deepEqual(await offered("completion", ""), ["bash", "zsh", "fish"]);
   });
 
