@@ -67,6 +67,7 @@ interface GroupFilter {
 
 const RETRY_SLOTS = new PropertySlots([Property.RETRY_TOPIC]);
 /** Each costs time for every message of its topic; what is beyond is decided when it is pulled. */
+const MAX_FILTERS_OF_TOPIC = 256;
 const MAX_FILTERS = 10_000;
 /** A file that does not say when a group went: a little while ago. [RMQ ConsumerFilterManager.decode] */
 const DEAD_BEFORE_START_MS = 30_000;
@@ -76,6 +77,8 @@ export class ConsumerFilters {
   readonly #file: JsonFile;
   readonly #bloom: BloomFilter;
   readonly #topics = new Map<string, Map<string, GroupFilter>>();
+  /** Topics of each group in the table. */
+  readonly #topicsOf = new Map<string, Set<string>>();
   #count = 0;
 
   private constructor(options: ConsumerFiltersOptions) {
@@ -101,9 +104,9 @@ export class ConsumerFilters {
       named.add(topic);
       if (this.#registerOne(group, topic, subString, subVersion)) hasChanged = true;
     }
-    for (const [topic, groups] of this.#topics) {
-      const known = groups.get(group);
-      if (known === undefined || known.deadMs !== 0 || named.has(topic)) continue;
+    for (const topic of this.#topicsOf.get(group) ?? []) {
+      const known = this.#topics.get(topic)!.get(group)!;
+      if (known.deadMs !== 0 || named.has(topic)) continue;
       known.deadMs = this.#options.clock.nowMs();
       hasChanged = true;
     }
@@ -152,13 +155,11 @@ export class ConsumerFilters {
           if (this.#options.isOnline(group, topic)) continue;
           known.deadMs = nowMs;
         } else if (nowMs - known.deadMs >= filterExpiryMs) {
-          groups.delete(group);
-          this.#count--;
+          this.#delete(group, topic);
           logger.info("the filter of {group} for {topic} is forgotten", { group, topic });
         } else continue;
         hasChanged = true;
       }
-      if (groups.size === 0) this.#topics.delete(topic);
     }
     if (hasChanged) this.#save();
   }
@@ -197,9 +198,7 @@ export class ConsumerFilters {
   }
 
   #put(group: string, topic: string, expression: string, sql: SqlFilter, version: number): boolean {
-    const isNew = this.#topics.get(topic)?.has(group) !== true;
-    if (isNew && this.#count >= MAX_FILTERS) return false;
-    if (isNew) this.#count++;
+    if (this.#topics.get(topic)?.has(group) !== true && this.#isFull(topic)) return false;
     const bornMs = this.#nowInStore();
     const positions = this.#positionsOf(group, topic);
     this.#set({
@@ -218,13 +217,25 @@ export class ConsumerFilters {
     if (groups?.delete(group) !== true) return false;
     this.#count--;
     if (groups.size === 0) this.#topics.delete(topic);
+    const topics = this.#topicsOf.get(group)!;
+    topics.delete(topic);
+    if (topics.size === 0) this.#topicsOf.delete(group);
     return true;
   }
 
+  #isFull(topic: string): boolean {
+    return this.#count >= MAX_FILTERS || (this.#topics.get(topic)?.size ?? 0) >= MAX_FILTERS_OF_TOPIC;
+  }
+
   #set(filter: GroupFilter): void {
-    let groups = this.#topics.get(filter.topic);
-    if (groups === undefined) this.#topics.set(filter.topic, groups = new Map());
-    groups.set(filter.group, filter);
+    const { group, topic } = filter;
+    let groups = this.#topics.get(topic);
+    if (groups === undefined) this.#topics.set(topic, groups = new Map());
+    let topics = this.#topicsOf.get(group);
+    if (topics === undefined) this.#topicsOf.set(group, topics = new Set());
+    topics.add(topic);
+    if (!groups.has(group)) this.#count++;
+    groups.set(group, filter);
   }
 
   /** Store times don't go back when the clock does. */
@@ -272,8 +283,9 @@ export class ConsumerFilters {
       return;
     }
     const nowMs = this.#options.clock.nowMs();
-    for (const item of items.slice(0, MAX_FILTERS)) {
+    for (const item of items) {
       const { group, topic, expression, version } = item;
+      if (this.#isFull(topic)) continue;
       const positions = this.#positionsOf(group, topic);
       const isTrusted = this.#options.wasStoppedCleanly &&
         positions.every((position, i) => position === item.bitPos[i]);
@@ -282,7 +294,6 @@ export class ConsumerFilters {
       try {
         const sql = compiled(expression);
         this.#set({ group, topic, expression, sql, positions, bornMs, version, deadMs, filter: undefined });
-        this.#count++;
       } catch (error) {
         if (!(error instanceof ExpressionError)) throw error;
       }

@@ -190,6 +190,21 @@ describe("the filters of groups", () => {
     assert.equal(of("g", { color: "red" }), true);
   });
 
+  test("are no more than a message can be held against; others are decided when they are pulled", () => {
+    const { filters, clock } = setUp();
+    const one = sql("a = 1");
+    for (let i = 0; i < 300; i++) filters.register(`g${i}`, [one]);
+    const empty = { storeTimestampMs: clock.nowMs() + 1, bitMap: new Uint8Array(14) };
+    assert.equal(wouldRead(filters, one, empty, "g255"), false);
+    assert.equal(wouldRead(filters, one, empty, "g256"), true);
+    filters.register("g0", []);
+    filters.register("g0", [sql("b = 1", 1, "U")]);
+    clock.advance(DAY_MS);
+    filters.removeExpired();
+    filters.register("g256", [one]);
+    assert.equal(wouldRead(filters, one, { ...empty, storeTimestampMs: clock.nowMs() + 1 }, "g256"), false);
+  });
+
   test("takes any file that is JSON for what it is worth", () => {
     for (
       const text of [
