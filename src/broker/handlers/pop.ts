@@ -22,6 +22,8 @@ import { asRemotingError } from "../put_outcome.ts";
 import type { Subscription } from "../subscription.ts";
 import { type PopTargetOptions, requirePopTarget, requireReadableBroker } from "./pop_target.ts";
 
+type PopSubscription = Pick<Subscription, "filter" | "expressionType" | "subString">;
+
 export interface PopOptions extends PopTargetOptions {
   reader: { read(wish: PopWish, topic: string, queueId: number, popped: Popped): void | Promise<void> };
   hold: {
@@ -35,7 +37,9 @@ export interface PopOptions extends PopTargetOptions {
     topic: string,
     expression: string | undefined,
     type: string | undefined,
-  ) => Pick<Subscription, "filter">;
+  ) => PopSubscription;
+  /** Its filter, as the group's. @throws RemotingError SUBSCRIPTION_PARSE_FAILED */
+  filterOf: (group: string, topic: string, subscription: PopSubscription) => MessageFilter | undefined;
   clock: Clock;
   settings: () => PopSettings;
 }
@@ -133,8 +137,9 @@ class Pop implements HeldPop {
   serve(): void {
     try {
       const config = this.#check();
-      const { topic, exp, expType } = this.#header;
-      this.#filter = this.#options.parseSubscription(topic, exp, exp ? expType : undefined).filter;
+      const { consumerGroup, topic, exp, expType } = this.#header;
+      const subscription = this.#options.parseSubscription(topic, exp, exp ? expType : undefined);
+      this.#filter = this.#options.filterOf(consumerGroup, topic, subscription);
       const popped = new Popped();
       const wish = this.#wish();
       const arrivals = this.#options.hold.arrivalCount;

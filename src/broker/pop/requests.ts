@@ -6,6 +6,7 @@ import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Handler } from "../../remoting/request.ts";
 import type { MessageStore } from "../../store/message_store.ts";
+import type { ConsumerFilters } from "../consumer_filters.ts";
 import type { ConsumerOffsets } from "../consumer_offsets.ts";
 import type { Durability } from "../durability.ts";
 import type { Groups } from "../groups.ts";
@@ -25,6 +26,7 @@ export interface PopParts {
   topics: Topics;
   groups: Groups;
   offsets: ConsumerOffsets;
+  filters: Pick<ConsumerFilters, "filterOf">;
   durability: Durability;
   settings: () => BrokerSettings;
 }
@@ -45,6 +47,7 @@ export function popConsumptionHandlers(parts: PopParts): [number, Handler][] {
     ...popHandlers({
       ...{ topics, groups, reader: pop.reader, hold: pop.hold, durability, clock, settings },
       parseSubscription: Subscription.parse,
+      filterOf: (group, topic, subscription) => parts.filters.filterOf(group, topic, subscription),
     }),
     ...popAckHandlers({
       ...{ topics, store, offsets, order, reviveLog, inFlight, durability, requireReviveQueue },

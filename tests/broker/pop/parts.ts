@@ -62,7 +62,7 @@ export class PopParts {
     });
     this.dispatch = new Dispatch(
       new Map(popConsumptionHandlers({
-        ...{ pop: this.pop, clock, store, topics, groups, offsets, durability },
+        ...{ pop: this.pop, clock, store, topics, groups, offsets, durability, filters: parts.filters },
         settings: () => parts.settings,
       })),
     );

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
+import { Subscription } from "../../../src/broker/subscription.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
 import { until } from "../../harness/until.ts";
 import { bodiesOf, messagesOf, PopParts } from "./parts.ts";
@@ -182,6 +183,23 @@ test("messages are chosen by their properties", async () => {
   assert.deepEqual(bodiesOf(await parts.popNow({ header })), ["b"]);
   const bad = await parts.popRaw({ header: { expType: "SQL92", exp: "amount >" } });
   assert.equal(bad.code, ResponseCode.SUBSCRIPTION_PARSE_FAILED);
+  await parts.close();
+});
+
+test("messages are chosen by the bit maps of extended entries, where those were made for the group", async () => {
+  const parts = await broker({ pairs: ["enableConsumeQueueExt=true", "enableCalcFilterBitMap=true"] });
+  const subscription = Subscription.parse("T", "amount > 10", "SQL92", 1);
+  parts.parts.filters.register("G", [subscription]);
+  await parts.pass(10);
+  for (const amount of ["5", "50", "6", "60"]) await parts.send("T", [amount], { amount });
+  const filter = parts.parts.filters.filterOf("G", "T", subscription)!;
+  const looked = await parts.parts.store.getMessages("T", 0, 0, {
+    maxCount: 32,
+    filter: { matchesEntry: (tagsCode, extension) => filter.matchesEntry(tagsCode, extension) },
+  });
+  assert.equal(looked.messageCount, 2);
+  const header = { expType: "SQL92", exp: "amount > 10" };
+  assert.deepEqual(bodiesOf(await parts.popNow({ header })), ["50", "60"]);
   await parts.close();
 });
 
