@@ -3,6 +3,7 @@
 import { getLogger } from "@logtape/logtape";
 import type { Clock } from "../../base/clock.ts";
 import { DataVersion } from "../../protocol/bodies/data_version.ts";
+import { javaHashCode } from "../../protocol/java_string.ts";
 import { asInteger, asObject } from "../../protocol/bodies/json_fields.ts";
 import { ConfigFileError, formatJson, type JsonFile } from "../json_file.ts";
 
@@ -41,6 +42,18 @@ export class TimerMetrics {
 
   countOf(topic: string): number {
     return this.#metrics.get(topic)?.count ?? 0;
+  }
+
+  /**
+   * Corrects the counts by what really waits, which a crash may have put them off.
+   * @param counts by the hash of the topic; topics that share one keep theirs
+   */
+  correct(counts: ReadonlyMap<number, number>): void {
+    const topics = Map.groupBy(this.#metrics.keys(), (topic) => javaHashCode(topic));
+    for (const [hash, [topic, ...others]] of topics) {
+      const step = (counts.get(hash) ?? 0) - this.countOf(topic);
+      if (others.length === 0 && step !== 0) this.add(topic, step);
+    }
   }
 
   /** Forgets topics that are gone. */

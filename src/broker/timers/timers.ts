@@ -164,6 +164,7 @@ class RunningWheel {
       flushCommitLog: () => store.flush(),
     });
     this.#fitQueue();
+    if (pending.countsByTopic !== undefined) metrics.correct(pending.countsByTopic);
     this.#writeTimeMs = this.#momentNow();
     const copier = this.#copier = new Copier({ store, whenStored, clock });
     const half = slotCount / 2 - BLANK_SLOTS;

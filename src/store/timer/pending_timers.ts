@@ -60,6 +60,7 @@ export class PendingTimers {
   #masterReadTimeMs: number;
   /** Sum over the slots that are not delivered. */
   #count = 0;
+  #countsByTopic: Map<number, number> | undefined;
   /** Units of a former life, behind its checkpoint, that `isKnown` has not passed. */
   #known = { position: 0, end: 0 };
   /** End of the timer log when `#queueOffset` was said: what is put behind it may be looked at again. */
@@ -130,6 +131,14 @@ export class PendingTimers {
     return this.#count;
   }
 
+  /**
+   * Messages that waited at the start, by the hash of their topics; undefined where they were not counted, because there
+   * are many or they are to be put again.
+   */
+  get countsByTopic(): ReadonlyMap<number, number> | undefined {
+    return this.#countsByTopic;
+  }
+
   /** Whether something was said that is not durable. */
   get isDirty(): boolean {
     return this.#isDirty;
@@ -166,7 +175,7 @@ export class PendingTimers {
     if (isNew && occupant !== undefined && occupant >= this.#readTimeMs) return false;
     const slot = isNew ? undefined : this.#wheel.get(slotTimeMs);
     const position = this.#log.append({ ...put, previousPosition: slot?.lastPosition ?? -1 });
-    const step = (put.magic & UnitMagic.DELETE) !== 0 ? -1 : 1;
+    const step = stepOf(put);
     this.#wheel.put({
       timeMs: slotTimeMs,
       firstPosition: slot?.firstPosition ?? position,
@@ -388,14 +397,19 @@ export class PendingTimers {
     }
     if (!wheel.isInFile && logFlushPosition > minPosition) return "the wheel is missing";
     let from = -1;
+    const counts = new Map<number, number>();
     const begin = logFlushPosition - minPosition > MAX_COMPARED_BYTES ? logFlushPosition : minPosition;
     log.recover(begin, logFlushPosition, (position, unit) => {
       if (unit.physicalOffset + unit.messageBytes > this.#options.endOffset) return false;
       const isCovered = position < logFlushPosition;
       if (from < 0 && !isCovered) from = position;
       this.#replay(wheel, position, unit, isCovered);
+      if (this.#momentOf(unit.slotTimeMs) >= this.#readTimeMs) {
+        counts.set(unit.topicHash, (counts.get(unit.topicHash) ?? 0) + stepOf(unit));
+      }
       return true;
     });
+    if (begin === minPosition && this.#queueOffset === this.#masterQueueOffset) this.#countsByTopic = counts;
     const end = log.endPosition;
     if (end < logFlushPosition) return `the timer log ends at ${end}, and not at ${logFlushPosition}`;
     if (from >= 0) this.#isDirty = true;
@@ -410,7 +424,7 @@ export class PendingTimers {
     const slot = wheel.get(timeMs);
     const isHeard = slot !== undefined && slot.lastPosition >= position;
     if (isHeard && isCovered) return;
-    const step = isHeard ? 0 : (unit.magic & UnitMagic.DELETE) !== 0 ? -1 : 1;
+    const step = isHeard ? 0 : stepOf(unit);
     wheel.put({
       timeMs,
       firstPosition: slot?.firstPosition ?? position,
@@ -445,6 +459,7 @@ export class PendingTimers {
 
   /** From now on nothing is known of any unit, but still of what was delivered. */
   #beginAgain(problem: string): void {
+    this.#countsByTopic = undefined;
     logger.warn("{problem}: wheel and timer log are made again of the CommitLog", { problem });
     this.#queueOffset = 0;
     this.#count = 0;
@@ -476,4 +491,9 @@ export class PendingTimers {
     if (files.stat(directory) !== undefined) files.syncDirectory(directory);
     files.syncDirectory(storeDirectory);
   }
+}
+
+/** What a unit adds to the number of messages that wait. */
+function stepOf({ magic }: { readonly magic: number }): number {
+  return (magic & UnitMagic.DELETE) !== 0 ? -1 : 1;
 }

@@ -424,6 +424,27 @@ describe("after a restart", () => {
     assert.deepEqual(await broker.bodies("T"), ["a", "a", "new", "b"]);
   });
 
+  test("the messages that wait are counted again, whatever was written of them", async () => {
+    await sendAt(1500, "a");
+    await sendAt(60_000, "b");
+    await sendAt(61_000, "c");
+    await broker.send({ topic: "Other", body: "x", properties: { TIMER_DELAY_SEC: "600" } });
+    await pass(5000);
+    await sendAt(62_000, "d");
+    await pass(1100);
+    await restartAfter((files) => files.kill());
+    assert.equal(broker.timers.metrics()!.countOf("T"), 3);
+    assert.equal(broker.timers.metrics()!.countOf("Other"), 1);
+    const { files, clock } = broker;
+    await broker.close();
+    const wrong = files.open("/store/config/timermetrics");
+    const text = new TextDecoder().decode(files.read("/store/config/timermetrics"));
+    wrong.writeAt(new TextEncoder().encode(text.replace('"count":3', '"count":7')), 0);
+    wrong.close();
+    await start({ files, clock: new ManualClock(clock.nowMs()) });
+    assert.equal(broker.timers.metrics()!.countOf("T"), 3);
+  });
+
   test("with counts that can't be read it counts from 0", async () => {
     const { files } = broker;
     await sendAt(1500, "a");
