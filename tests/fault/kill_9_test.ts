@@ -16,6 +16,7 @@ import { generator, runLoad } from "../bench/generator.ts";
 import { SeededRandom } from "../harness/seeded_random.ts";
 import type { Child } from "../interop/child.ts";
 import { type BrokerSite, newBrokerSite, startBroker, underTest, Workspace } from "../interop/servers.ts";
+import { report } from "./campaign.ts";
 import { faults, Ledger, readQueue, sendUntilGone } from "./ledger.ts";
 
 const KILLS = 3;
@@ -92,6 +93,7 @@ async function killUnderSmallLoad(
       const found = faults(ledger, await Promise.all(reads));
       assert.deepEqual(found.slice(0, 10), [], `${found.length} faults after kill ${kill}\n${broker.tail()}`);
     }
+    report("tests/fault/kill_9_test.ts", { kills: KILLS, acknowledged: ledger.acknowledged.length });
     console.log(`${KILLS} kills, ${ledger.acknowledged.length} messages acknowledged, none lost`);
   } finally {
     await broker.stop();
@@ -138,6 +140,7 @@ async function killUnderFullLoad(
     }
     for (const ledger of ledgers) await verify(ledger, `${ledger} after all kills`);
     assert.ok(acknowledged > 0, "nothing was ever acknowledged");
+    report("tests/fault/kill_9_test.ts", { kills, acknowledged });
     console.log(`${kills} kills, ${acknowledged} messages acknowledged, none lost`);
   } finally {
     await broker.stop();

@@ -103,12 +103,17 @@ function sendFields(ledger: Ledger, queueId: number): Fields {
   });
 }
 
-/** Reads one queue from its start to its end. */
-export async function readQueue(address: string, topic: string, queueId: number): Promise<MessageRecord[]> {
+/** Reads one queue from its start, or from a later offset, to its end. */
+export async function readQueue(
+  address: string,
+  topic: string,
+  queueId: number,
+  from = 0,
+): Promise<MessageRecord[]> {
   const client = new RemotingClient();
   const records: MessageRecord[] = [];
   try {
-    for (let queueOffset = 0;;) {
+    for (let queueOffset = from;;) {
       const fields = pullRequest.encode({
         consumerGroup: "ledger-reader",
         topic,
@@ -160,17 +165,23 @@ function decodeRecords(body: Uint8Array): MessageRecord[] {
 }
 
 /**
- * What is wrong with the queues of a broker, given all their records from offset 0 on: nothing if every acknowledged
+ * What is wrong with the queues of a broker, given all their records from their first offsets on (0 unless told;
+ * what was before has expired): nothing if every acknowledged
  * message is at its place with the right bytes, offsets have no holes, and no message is stored twice or altered.
  * Messages that were sent but never acknowledged may be there or not.
  */
-export function faults(ledger: Ledger, queues: readonly (readonly MessageRecord[])[]): string[] {
+export function faults(
+  ledger: Ledger,
+  queues: readonly (readonly MessageRecord[])[],
+  firstOffsets: readonly number[] = [],
+): string[] {
   const found: string[] = [];
   const places = new Map<number, string>();
   queues.forEach((records, queueId) => {
     records.forEach((record, index) => {
-      const place = `queue ${queueId}, offset ${index}`;
-      if (record.queueOffset !== index) found.push(`${place}: a record of offset ${record.queueOffset}`);
+      const offset = index + (firstOffsets[queueId] ?? 0);
+      const place = `queue ${queueId}, offset ${offset}`;
+      if (record.queueOffset !== offset) found.push(`${place}: a record of offset ${record.queueOffset}`);
       if (record.queueId !== queueId) found.push(`${place}: a record of queue ${record.queueId}`);
       const number = numberOf(record.body);
       if (number === undefined || number >= ledger.sentCount) {
@@ -184,7 +195,9 @@ export function faults(ledger: Ledger, queues: readonly (readonly MessageRecord[
   });
   for (const { number, queueId, queueOffset, physicalOffset } of ledger.acknowledged) {
     const place = `queue ${queueId}, offset ${queueOffset}`;
-    const record = queues[queueId]?.[queueOffset];
+    const first = firstOffsets[queueId] ?? 0;
+    if (queueOffset < first) continue;
+    const record = queues[queueId]?.[queueOffset - first];
     if (places.get(number) !== place || record === undefined) {
       found.push(`message ${number}, acknowledged at ${place}: ${places.get(number) ?? "lost"}`);
     } else if (record.physicalOffset !== physicalOffset) {

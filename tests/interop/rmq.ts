@@ -10,13 +10,18 @@ import { Child } from "./child.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
+/** Starts `rmq` with these arguments, and waits for nothing. */
+export function spawnRmq(args: readonly string[], name: string): Child {
+  const [command, ...first] = rmqCommand();
+  return new Child(command, [...first, ...args], { name });
+}
+
 /** Starts `rmq` with these arguments and waits until it accepts connections at `port`. */
 export async function startRmq(
   args: readonly string[],
   options: { name: string; port: number },
 ): Promise<Child> {
-  const [command, ...first] = rmqCommand();
-  const child = new Child(command, [...first, ...args], { name: options.name });
+  const child = spawnRmq(args, options.name);
   const deadline = Date.now() + 30_000;
   while (!await accepts(options.port)) {
     if (!child.isRunning) {

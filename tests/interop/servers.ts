@@ -152,6 +152,13 @@ export async function startBroker(make: Make, site: BrokerSite, workspace: Works
   return startRmq(["broker", "-c", file], { name: `rmq-broker-${site.name}`, port: site.port });
 }
 
+/** Writes the configuration of a site. @returns its path, for `-c` */
+export async function writeBrokerConfig(site: BrokerSite, workspace: Workspace): Promise<string> {
+  const file = join(await workspace.directory(`config-${site.name}`), "broker.properties");
+  await writeFile(file, formatProperties(site.properties));
+  return file;
+}
+
 function formatProperties(properties: Readonly<Record<string, string | number | boolean>>): string {
   return Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join("");
 }
