@@ -80,6 +80,10 @@ export class SendTarget {
       );
     }
     const priority = properties && priorityOf(properties);
+    if ((send.queueId < 0 || priority !== undefined) && config.writeQueueNums <= 0) {
+      // Apache divides by zero, and says so with the same code. [RMQ SendMessageProcessor.randomQueueId]
+      throw new RemotingError(ResponseCode.SYSTEM_ERROR, `the topic ${topic} has no queue to be written to`);
+    }
     if (priority !== undefined) return { queueId: Math.min(priority, config.writeQueueNums - 1), isNewTopic };
     const queueId = send.queueId < 0 ? Math.floor(Math.random() * config.writeQueueNums) : send.queueId;
     return { queueId, isNewTopic };

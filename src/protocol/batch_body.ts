@@ -18,6 +18,8 @@ export interface BatchPart {
 }
 
 const FIXED_BYTES = 22;
+/** What two signed bytes can tell. */
+const MAX_PROPERTIES_BYTES = 32767;
 
 /** @throws MalformedError where a length does not fit */
 export function decodeBatch(bytes: Uint8Array): BatchPart[] {
@@ -44,9 +46,15 @@ export function decodeBatch(bytes: Uint8Array): BatchPart[] {
   return parts;
 }
 
+/** @throws RangeError where the properties of a message are longer than the format can tell */
 export function encodeBatch(parts: readonly BatchPart[]): Buffer {
-  return Buffer.concat(parts.map((part) => {
+  return Buffer.concat(parts.map((part, index) => {
     const propertiesBytes = Buffer.byteLength(part.properties);
+    if (propertiesBytes > MAX_PROPERTIES_BYTES) {
+      throw new RangeError(
+        `message ${index} of the batch has ${propertiesBytes} bytes of properties, at most ${MAX_PROPERTIES_BYTES} fit`,
+      );
+    }
     const bytes = Buffer.alloc(FIXED_BYTES + part.body.length + propertiesBytes);
     bytes.writeInt32BE(bytes.length, 0);
     bytes.writeInt32BE(part.flag, 12);

@@ -9,7 +9,7 @@
  * `KILLS=50` makes a campaign of it; `RMQ_EXECUTABLE` names the executable to be killed.
  */
 import assert from "node:assert/strict";
-import { readdirSync, utimesSync } from "node:fs";
+import { readdirSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { test } from "node:test";
@@ -29,6 +29,7 @@ import { faults, Ledger, readQueue, sendUntilGone } from "./ledger.ts";
 const KILLS = Number(process.env.KILLS ?? 3);
 const QUEUES = 2;
 const GROUP = "readers";
+const HOUR_MS = 3_600_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Log files that stay; older ones are made to look expired. */
 const KEPT_FILES = 8;
@@ -197,7 +198,37 @@ class Life {
     }
   }
 
+  /** What the last life made to expire goes first: a reader would be in its way. */
+  async #expired(): Promise<void> {
+    const directory = join(this.#site.storePath, "commitlog");
+    const oldest = () => join(directory, readdirSync(directory).sort()[0]);
+    while (statSync(oldest()).mtimeMs < HOUR_MS) {
+      assert.ok(this.#broker.isRunning, `the broker ended by itself\n${this.#broker.tail()}`);
+      await delay(10);
+    }
+    const { topic } = this.#ledger;
+    // queues follow the log's start a moment later
+    for (let queueId = 0, before = -1; queueId < QUEUES;) {
+      const first = await this.#minOffset(topic, queueId);
+      if (first === before) queueId++;
+      before = first === before ? -1 : first;
+      await delay(100);
+    }
+  }
+
+  async #minOffset(topic: string, queueId: number): Promise<number> {
+    const client = new RemotingClient();
+    try {
+      const request = { code: RequestCode.GET_MIN_OFFSET, fields: { topic, queueId: String(queueId) } };
+      const { fields } = await client.request(this.#site.address, request, REQUEST_TIMEOUT_MS);
+      return offsetResponse.decode(fields).offset;
+    } finally {
+      client.close();
+    }
+  }
+
   async #check(when: string): Promise<void> {
+    await this.#expired();
     const { address } = this.#site;
     const { topic } = this.#ledger;
     const client = new RemotingClient();
@@ -208,7 +239,7 @@ class Life {
       const queues = [];
       for (let queueId = 0; queueId < QUEUES; queueId++) {
         const fields = { topic, queueId: String(queueId) };
-        firsts.push(offsetResponse.decode((await ask(RequestCode.GET_MIN_OFFSET, fields)).fields).offset);
+        firsts.push(await this.#minOffset(topic, queueId));
         queues.push(await readQueue(address, topic, queueId, firsts[queueId]));
         const end = offsetResponse.decode((await ask(RequestCode.GET_MAX_OFFSET, fields)).fields).offset;
         const code = RequestCode.QUERY_CONSUMER_OFFSET;

@@ -34,6 +34,13 @@ describe("batch body", () => {
     assert.throws(() => decodeBatch(FROM_JAVA.subarray(0, FROM_JAVA.length - 1)), MalformedError);
   });
 
+  test("encodeBatch() takes properties up to what their length can tell, and says where there are more", () => {
+    const part = (bytes: number) => ({ flag: 0, body: new Uint8Array(1), properties: "k".repeat(bytes) });
+    const [decoded] = decodeBatch(encodeBatch([part(32767)]));
+    assert.equal(decoded.properties.length, 32767);
+    assert.throws(() => encodeBatch([part(1), part(32768)]), /message 1 of the batch has 32768 bytes/);
+  });
+
   test("decodeBatch() takes any bytes without another error", () => {
     fc.assert(fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(60), (noise, at) => {
       const bytes = Buffer.from(FROM_JAVA);

@@ -176,6 +176,15 @@ describe("SEND_MESSAGE", () => {
     assert.deepEqual([...used].sort(), ["0", "1", "2", "3"]);
   });
 
+  test("without any writable queue a negative queueId is refused, so that the client tries another broker", async () => {
+    broker.topics.update({ ...topicOf("T"), readQueueNums: 2, writeQueueNums: 0 });
+    await refused(
+      broker.send({ topic: "T", header: { queueId: "-1" } }),
+      1,
+      /T has no queue to be written to/,
+    );
+  });
+
   test("a queue that is only read, or only written, may be sent to", async () => {
     broker.topics.update({ ...topicOf("T"), readQueueNums: 2, writeQueueNums: 4 });
     assert.equal((await broker.send({ topic: "T", header: { queueId: "3" } })).code, 0);
