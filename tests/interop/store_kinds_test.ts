@@ -104,7 +104,9 @@ async function chain(version: ApacheVersion): Promise<Chain> {
     };
     const printed: Record<string, string> = {};
     for (const [command, words] of Object.entries(commands)) {
-      printed[command] = await peer.admin(...words, "-n", namesrv);
+      // those of 4.9.7 end their process, or answer once
+      const tool = command === "queryMsgById" || command === "brokerStatus" ? driver : peer;
+      printed[command] = await tool.admin(...words, "-n", namesrv);
     }
     return { messages, printed };
   };
@@ -251,7 +253,8 @@ function assertSamePrint(one: Seen, other: Seen): void {
   }
 }
 
-const STORED_FACTS = /^(commitLogMinOffset|dispatchBehindBytes|earliestMessageTimeStamp)\b/;
+/** Not the time of the oldest message, which 4.9.7 does not tell. */
+const STORED_FACTS = /^(commitLogMinOffset|dispatchBehindBytes)\b/;
 
 function comparable(command: string, printed: string): string[] {
   const lines = printed.split("\n").map((line) => line.trim().replace(/\s+/g, " ")).filter((line) =>
@@ -259,6 +262,10 @@ function comparable(command: string, printed: string): string[] {
   );
   if (command === "brokerStatus") return lines.filter((line) => STORED_FACTS.test(line)).sort();
   if (command === "consumerProgress") return lines.filter((line) => !/TPS/.test(line)).sort();
+  // each broker has system topics of its own
+  if (command === "topicList") {
+    return lines.filter((line) => /kinds-/.test(line) && !line.startsWith("rmq_sys_")).sort();
+  }
   // where a body was saved, in a directory of the client
   return lines.filter((line) => !/Message Body Path|message body path/i.test(line)).sort();
 }
