@@ -149,6 +149,15 @@ export class Cluster {
   }
 
   /**
+   * Whom to ask about a cluster: the master of each group, or where it is away the slave that stands in for it.
+   * @throws Error where there are none
+   */
+  async readers(choice: BrokerChoice = {}): Promise<Broker[]> {
+    const brokers = await this.brokers(choice);
+    return brokers.filter(({ name, id }) => !brokers.some((other) => other.name === name && other.id < id));
+  }
+
+  /**
    * The masters that something is to be made on.
    * @throws Error where there are several clusters and none is named
    */
@@ -264,4 +273,13 @@ function isSame(a: Failure, b: Failure): boolean {
 /** What says in JSON which broker something is of. */
 export function identityOf({ cluster, name, id, address }: Broker) {
   return { cluster, broker: name, id, address };
+}
+
+/** @throws Error where something is to be changed that only a slave has now */
+export function requireMasters(brokers: readonly Broker[]): void {
+  const names = brokers.filter(({ id }) => id !== MASTER_ID).map(({ name }) => name);
+  if (names.length === 0) return;
+  throw new Error(
+    `the master of ${names.join(", ")} is away: nothing can be changed there until it is back.`,
+  );
 }

@@ -164,7 +164,7 @@ async function askNames(cluster: Cluster, kind: NameKind, current: string): Prom
     case "broker":
       return [...(await cluster.info()).brokerAddrTable.keys()];
     case "group": {
-      const answers = await cluster.each(await cluster.masters(), groupConfigs);
+      const answers = await cluster.each(await cluster.readers(), groupConfigs);
       return [...new Set(answers.flatMap(([, configs]) => [...configs.keys()]))];
     }
   }

@@ -4,6 +4,7 @@ import { deleteTopic } from "../../client/admin/topics.ts";
 import { type GroupConfig, groupConfig } from "../../protocol/bodies/subscription_group.ts";
 import { type Given, UsageError } from "../args.ts";
 import { counted } from "../store_text.ts";
+import { requireMasters } from "./cluster.ts";
 import { adminCommand, brokerOptions, FAILURES, numberOption, yesOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { membershipOf, oneGroup } from "./group_facts.ts";
@@ -77,6 +78,7 @@ const update = adminCommand({
   json: RESULT,
   async run({ cluster, given, operands, out }) {
     const { group, configs } = await oneGroup(cluster, operands[0], given);
+    requireMasters(configs.map(([broker]) => broker));
     const byBroker = new Map(configs.map(([broker, config]) => [broker.name, config]));
     const changed = await cluster.each(configs.map(([broker]) => broker), async (broker) => {
       // Attributes are told as changes: none.
@@ -112,6 +114,7 @@ const remove = adminCommand({
     for (const name of operands) {
       const { group, configs } = await oneGroup(cluster, name, given);
       const brokers = configs.map(([broker]) => broker);
+      requireMasters(brokers);
       const { members } = await membershipOf(cluster, brokers, group);
       const online = members.length === 0
         ? ""
@@ -161,6 +164,7 @@ const mode = adminCommand({
     const popShareQueueNum = numberOption("--share", given.share, 0);
     await oneGroup(cluster, group, given);
     const { configs } = await oneTopic(cluster, topic, given);
+    requireMasters(configs.map(([broker]) => broker));
     const done = await cluster.each(configs.map(([broker]) => broker), (broker) => {
       return setRequestMode(broker, { consumerGroup: group, topic, mode, popShareQueueNum });
     });

@@ -32,9 +32,9 @@ export function isSystemGroup(group: string): boolean {
   return SYSTEM_GROUPS.has(group) || group.startsWith("CID_RMQ_SYS_");
 }
 
-/** All groups of the masters of a choice, by name. */
+/** All groups of the brokers of a choice, by name. */
 export async function groupFacts(cluster: Cluster, choice: BrokerChoice): Promise<GroupFacts[]> {
-  const answers = await cluster.each(await cluster.masters(choice), groupConfigs);
+  const answers = await cluster.each(await cluster.readers(choice), groupConfigs);
   const names = new Set(answers.flatMap(([, configs]) => [...configs.keys()]));
   return [...names].sort(byName).map((group) => ({
     group,

@@ -57,7 +57,7 @@ export interface GroupLag extends Lag {
 
 /** Of all groups that brokers have positions of, furthest behind first. */
 export async function lagOfAll(cluster: Cluster, choice: { cluster?: string; broker?: string }) {
-  const brokers = await cluster.masters(choice);
+  const brokers = await cluster.readers(choice);
   const lags = new Map<string, GroupLag>();
   for (const [, list] of await cluster.each(brokers, allConsumeStats)) {
     for (const [group, byTopic] of list.groups) {

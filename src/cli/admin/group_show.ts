@@ -148,7 +148,7 @@ const members = adminCommand({
  ${FAILURES}}`,
   async run({ cluster, given, operands, out }) {
     const [group] = operands;
-    const { members, online } = await membershipOf(cluster, await cluster.masters(given), group);
+    const { members, online } = await membershipOf(cluster, await cluster.readers(given), group);
     const subscriptions = [...online?.subscriptions.values() ?? []]
       .map(({ topic, expressionType, subString }) => ({ topic, expressionType, expression: subString }))
       .sort((a, b) => byName(a.topic, b.topic));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { cloneOffsets, consumeStats } from "../../client/admin/offsets.ts";
+import { requireMasters } from "./cluster.ts";
 import { adminCommand, brokerOptions, FAILURES, yesOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { lagOf, oneGroup } from "./group_facts.ts";
@@ -74,6 +75,7 @@ const clone = adminCommand({
   async run({ cluster, given, operands, out, surroundings }) {
     const [from, to, topic] = operands;
     const { configs } = await oneGroup(cluster, from, given);
+    requireMasters(configs.map(([broker]) => broker));
     const where = topic === undefined ? "all topics of it" : topic;
     await confirm(surroundings, given.yes, `Move ${to} to where ${from} is in ${where}`);
     const done = await cluster.each(configs.map(([broker]) => broker), (broker) => {

@@ -12,7 +12,7 @@ import {
 import { UsageError } from "../args.ts";
 import { counted } from "../store_text.ts";
 import { parseMoment } from "../time_text.ts";
-import { type Broker, type Cluster, inParallel } from "./cluster.ts";
+import { type Broker, type Cluster, inParallel, requireMasters } from "./cluster.ts";
 import { adminCommand, brokerOptions, type Context, FAILURES, numberOption, yesOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { oneGroup } from "./group_facts.ts";
@@ -80,6 +80,7 @@ async function reset(context: Context<typeof options>): Promise<void> {
     if (out.isJson) await out.json({ ...json, failures: cluster.failures });
     return;
   }
+  requireMasters(moves.map(({ broker }) => broker));
   await confirm(surroundings, given.yes, `Move ${group} in ${topic}`);
   const brokers = [...new Set(moves.map(({ broker }) => broker))];
   await cluster.each(brokers, (broker) => {

@@ -18,7 +18,7 @@ const list = adminCommand({
   async run({ cluster, given, operands, out }) {
     const isWanted = matcher(operands[0]);
     const found = new Map<string, ReturnType<typeof described>>();
-    for (const [broker, table] of await cluster.each(await cluster.masters(given), producers)) {
+    for (const [broker, table] of await cluster.each(await cluster.readers(given), producers)) {
       for (const [group, clients] of table) {
         if (!isWanted(group)) continue;
         for (const client of clients) {

@@ -64,7 +64,7 @@ async function topicStates(cluster: Cluster, choice: SnapshotChoice, isWanted: (
 }
 
 async function groupStates(cluster: Cluster, choice: SnapshotChoice, isWanted: (name: string) => boolean) {
-  const brokers = await cluster.masters(choice);
+  const brokers = await cluster.readers(choice);
   const sums = new Map<string, Lag & { consumed: number; handedOutPerSecond: number }>();
   for (const [, { groups }] of await cluster.each(brokers, allConsumeStats)) {
     for (const [group, byTopic] of groups) {

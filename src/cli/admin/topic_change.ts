@@ -3,6 +3,7 @@ import { deleteTopic, groupsOfTopic, putTopic, topicConfigs, topicStats } from "
 import { Perm, type TopicConfig, topicConfig } from "../../protocol/bodies/topic_config.ts";
 import { type Given, UsageError } from "../args.ts";
 import { counted } from "../store_text.ts";
+import { requireMasters } from "./cluster.ts";
 import { adminCommand, brokerOptions, FAILURES, numberOption, yesOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
 import { listed } from "./text.ts";
@@ -100,6 +101,7 @@ const update = adminCommand({
   json: RESULT,
   async run({ cluster, given, operands, out }) {
     const { topic, configs } = await oneTopic(cluster, operands[0], given);
+    requireMasters(configs.map(([broker]) => broker));
     const byName = new Map(configs.map(([broker, config]) => [broker.name, config]));
     const changed = await cluster.each(configs.map(([broker]) => broker), async (broker) => {
       const before = byName.get(broker.name)!;
@@ -133,6 +135,7 @@ const remove = adminCommand({
     for (const name of operands) {
       const { topic, configs } = await oneTopic(cluster, name, given);
       const brokers = configs.map(([broker]) => broker);
+      requireMasters(brokers);
       const names = listed(brokers.map((broker) => broker.name));
       const facts = await cluster.each(brokers, async (broker) => ({
         stats: await topicStats(broker, topic),

@@ -55,9 +55,9 @@ export async function reservedNames(cluster: Cluster): Promise<Set<string>> {
   }
 }
 
-/** All topics of the masters of a choice, by name. */
+/** All topics of the brokers of a choice, by name. */
 export async function topicFacts(cluster: Cluster, choice: BrokerChoice): Promise<TopicFacts[]> {
-  const answers = await cluster.each(await cluster.masters(choice), topicConfigs);
+  const answers = await cluster.each(await cluster.readers(choice), topicConfigs);
   const reserved = await reservedNames(cluster);
   const names = new Set(answers.flatMap(([, configs]) => [...configs.keys()]));
   return [...names].sort(byName).map((topic) => {
@@ -71,7 +71,7 @@ export async function topicFacts(cluster: Cluster, choice: BrokerChoice): Promis
 
 /** One topic. @throws Error where no broker has it */
 export async function oneTopic(cluster: Cluster, topic: string, choice: BrokerChoice): Promise<TopicFacts> {
-  const answers = await cluster.each(await cluster.masters(choice), (broker) => topicConfigOf(broker, topic));
+  const answers = await cluster.each(await cluster.readers(choice), (broker) => topicConfigOf(broker, topic));
   const configs = answers.flatMap(([broker, config]) => {
     return config === undefined ? [] : [[broker, config] as const];
   });

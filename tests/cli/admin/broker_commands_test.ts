@@ -12,16 +12,16 @@ import { Rmq, terminal } from "./rmq.ts";
 /** Nothing listens there: ports below 1024 are not given to tests. */
 const DEAD_ADDRESS = "127.0.0.1:9";
 
-/** Makes a name server believe in a broker that is not there. @returns what ends it */
-async function registerDeadBroker(nameServer: string, brokerName = "broker-dead"): Promise<() => void> {
+/** Makes a name server believe in a broker, of which nothing but this is there. @returns what ends it */
+async function register(nameServer: string, brokerName: string, brokerId: number, address: string) {
   const client = new RemotingClient();
   await NameServerApi.at(client, nameServer).registerBroker(
     {
       brokerName,
-      brokerAddr: DEAD_ADDRESS,
+      brokerAddr: address,
       clusterName: "DefaultCluster",
       haServerAddr: "127.0.0.1:10",
-      brokerId: 0,
+      brokerId,
       heartbeatTimeoutMillis: undefined,
       enableActingMaster: undefined,
       __ZONE_NAME: undefined,
@@ -199,6 +199,32 @@ test("where there are several clusters, what is made needs to be told in which",
   }
 });
 
+test("where a master is away its slave is asked, and nothing is changed there", async () => {
+  const cluster = await startTestCluster();
+  const rmq = new Rmq(cluster.nameServer.address);
+  await rmq.ok("topic", "create", "kept");
+  await rmq.ok("group", "create", "keepers");
+  const unregister = await register(cluster.nameServer.address, "broker-s", 1, cluster.broker.address);
+  try {
+    const ofSlave = ["-b", "broker-s"];
+    assert.match(await rmq.ok("topic", "list", ...ofSlave), /^kept +NORMAL +8 +RW +broker-s$/m);
+    assert.match(await rmq.ok("group", "list", ...ofSlave), /^keepers +0 /m);
+    const sentence = /the master of broker-s is away: nothing can be changed there until it is back\./;
+    assert.match(await rmq.fails("topic", "update", "kept", "--perm", "r", ...ofSlave), sentence);
+    assert.match(await rmq.fails("topic", "delete", "kept", "--yes"), sentence);
+    assert.match(await rmq.fails("group", "update", "keepers", "--consume", "off", ...ofSlave), sentence);
+    assert.match(await rmq.fails("group", "mode", "keepers", "kept", "pop"), sentence);
+    assert.match(await rmq.fails("offset", "clone", "keepers", "others", "--yes"), sentence);
+    assert.match(await rmq.fails("topic", "create", "new", ...ofSlave), /broker-s: no master is registered/);
+    const { out } = await rmq.run(["doctor", "--json"]);
+    const check = JSON.parse(out).checks.find((one: { check: string }) => one.check === "broker broker-s");
+    assert.match(check.finding, /its master is not registered/);
+  } finally {
+    unregister();
+    await cluster.stop();
+  }
+});
+
 describe("a cluster of which something is down", () => {
   let unregister = () => {};
   let cluster: TestCluster;
@@ -207,7 +233,7 @@ describe("a cluster of which something is down", () => {
   before(async () => {
     cluster = await startTestCluster();
     rmq = new Rmq(cluster.nameServer.address);
-    unregister = await registerDeadBroker(cluster.nameServer.address);
+    unregister = await register(cluster.nameServer.address, "broker-dead", 0, DEAD_ADDRESS);
   });
 
   after(async () => {
