@@ -9,6 +9,7 @@ import { getLogger } from "@logtape/logtape";
 import { bootId } from "../base/boot_id.ts";
 import type { Clock, Timer } from "../base/clock.ts";
 import type { BrokerSettings } from "../config/broker_settings.ts";
+import { Perm } from "../protocol/bodies/topic_config.ts";
 import type { RemotingClient } from "../remoting/client.ts";
 import { type Network, ReplicationMaster, ReplicationSlave } from "../replication/mod.ts";
 import type { Files } from "../store/files.ts";
@@ -78,9 +79,10 @@ export class ReplicaSet {
       haMasterAddress: settings.haMasterAddress,
       log: new ReplicationSlave(followingOptions(options)),
       steps: copySteps({ ...options, timers: options.timers!, log: store }),
+      makeTopic: (topic) => this.#makeTopic(topic),
     });
     store.onArrival((topic) => {
-      if (!topics.has(topic)) slave.unknownTopicCame();
+      if (!topics.has(topic)) slave.unknownTopicCame(topic);
     });
   }
 
@@ -132,6 +134,20 @@ export class ReplicaSet {
   async stop(): Promise<void> {
     this.#timer?.cancel();
     await this.#slave?.stop();
+  }
+
+  /** It will be replaced by the master's when that is back. */
+  #makeTopic(topic: string): void {
+    const { store, topics } = this.#options;
+    const queueCount = Math.max(0, ...store.queueIdsOf(topic)) + 1;
+    try {
+      topics.createForSendBack(topic, { queueCount, perm: Perm.READ | Perm.WRITE, soon: true });
+    } catch (error) {
+      logger.error("the topic {topic}, of which the master did not tell in time, can't be made: {error}", {
+        topic,
+        error,
+      });
+    }
   }
 
   /** Name servers tell where the slaves take requests; their connections don't. */

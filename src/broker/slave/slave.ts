@@ -30,6 +30,9 @@ export interface SlaveOptions {
   log: FollowingLog;
   /** What is copied beside the log. */
   steps: readonly CopyStep[];
+  topics: { has(topic: string): boolean };
+  /** Makes a topic of what the log tells: its queues. */
+  makeTopic: (topic: string) => void;
   /** Registers again, to be told where the master is now. */
   askNameServers: () => void;
 }
@@ -37,7 +40,10 @@ export interface SlaveOptions {
 /** How often name servers are asked about a master that is not followed. */
 const ASK_MS = 5000;
 /** Tables are copied no sooner than this after a message of an unknown topic, for others may follow. */
-const UNKNOWN_TOPIC_MS = 500;
+const UNKNOWN_TOPIC_MS = 50;
+/** A topic that the master's tables do not have after so many looks was deleted there: old messages tell of it. */
+const MAX_LOOKS = 2;
+const MAX_DELETED_TOPICS = 10_000;
 /** Between a broker's port for requests and its port for slaves, unless its configuration says otherwise. */
 const HA_PORT_DISTANCE = 1;
 
@@ -47,6 +53,9 @@ export class Slave {
   readonly #copy: MetadataCopy;
   #asking: Timer | undefined;
   #copyingSoon: Timer | undefined;
+  /** Topics of messages that have come, of which the tables know nothing yet, and how often they were looked for. */
+  readonly #unknownTopics = new Map<string, number>();
+  readonly #deletedTopics = new Set<string>();
 
   constructor(options: SlaveOptions) {
     this.#options = options;
@@ -58,7 +67,10 @@ export class Slave {
       steps,
     });
     this.#master.onChange(() => this.#follow());
-    log.onPhase(() => void this.#copy.copy());
+    log.onPhase(() => {
+      if (this.isFollowing) void this.#copy.copy();
+      else this.#makeUnknownTopics();
+    });
   }
 
   get state(): FollowerState {
@@ -95,11 +107,11 @@ export class Slave {
   }
 
   /** To be called when a message of a topic has come that the tables do not have yet. */
-  unknownTopicCame(): void {
-    this.#copyingSoon ??= this.#options.clock.after(UNKNOWN_TOPIC_MS, () => {
-      this.#copyingSoon = undefined;
-      void this.#copy.copy();
-    });
+  unknownTopicCame(topic: string): void {
+    if (this.#unknownTopics.has(topic) || this.#deletedTopics.has(topic)) return;
+    this.#unknownTopics.set(topic, 0);
+    if (this.isFollowing) this.#copySoon();
+    else this.#makeUnknownTopics();
   }
 
   async stop(): Promise<void> {
@@ -107,6 +119,38 @@ export class Slave {
     this.#copyingSoon?.cancel();
     this.#options.log.close();
     await this.#copy.stop();
+  }
+
+  #copySoon(): void {
+    this.#copyingSoon ??= this.#options.clock.after(UNKNOWN_TOPIC_MS, async () => {
+      await this.#copy.copy();
+      this.#copyingSoon = undefined;
+      if (this.isFollowing) this.#lookForUnknownTopics();
+    });
+  }
+
+  /** After the tables were copied. A round that had begun before a message came may have asked too early. */
+  #lookForUnknownTopics(): void {
+    for (const [topic, looks] of this.#unknownTopics) {
+      const isKnown = this.#options.topics.has(topic);
+      if (!isKnown && looks + 1 < MAX_LOOKS) {
+        this.#unknownTopics.set(topic, looks + 1);
+        continue;
+      }
+      this.#unknownTopics.delete(topic);
+      if (isKnown) continue;
+      if (this.#deletedTopics.size >= MAX_DELETED_TOPICS) this.#deletedTopics.clear();
+      this.#deletedTopics.add(topic);
+    }
+    if (this.#unknownTopics.size > 0) this.#copySoon();
+  }
+
+  /** The master went before its newest topics were copied: their messages are to be read all the same. */
+  #makeUnknownTopics(): void {
+    for (const topic of this.#unknownTopics.keys()) {
+      if (!this.#options.topics.has(topic)) this.#options.makeTopic(topic);
+    }
+    this.#unknownTopics.clear();
   }
 
   #follow(): void {

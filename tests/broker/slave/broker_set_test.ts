@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Consumer } from "../../../src/client/consumer.ts";
+import { Consumer, messagesOf } from "../../../src/client/consumer.ts";
 import { Producer } from "../../../src/client/producer.ts";
 import { parseOffsets } from "../../../src/broker/consumer_offsets.ts";
 import { type BrokerSet, type Member, newBrokerSet } from "../../harness/broker_set.ts";
@@ -15,6 +15,9 @@ import { RemotingClient } from "../../../src/remoting/client.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
 import { decodeTimerCheckpoint } from "../../../src/store/timer/timer_checkpoint.ts";
 import { eventually, until } from "../../harness/until.ts";
+
+/** Generous: a busy machine. */
+const TIMEOUT_MS = 60_000;
 
 async function withSet(run: (set: BrokerSet) => Promise<void>, ...pairs: string[]): Promise<void> {
   const set = await newBrokerSet(...pairs);
@@ -52,6 +55,23 @@ async function pull(set: BrokerSet, member: Member, queueOffset = 0) {
   return await set.pull(member, "g", "T", queueOffset);
 }
 
+/** All messages of T/0. */
+async function bodiesAt(set: BrokerSet, member: Member): Promise<string[]> {
+  const bodies: string[] = [];
+  for (;;) {
+    const { code, body } = await pull(set, member, bodies.length);
+    if (code !== ResponseCode.SUCCESS) return bodies;
+    bodies.push(...messagesOf(body!).map((message) => new TextDecoder().decode(message.body)));
+  }
+}
+
+/** Has the slave copy the master's tables now: it does when a message of an unknown topic comes. */
+async function copyTables(set: BrokerSet): Promise<void> {
+  const topic = `New_${Date.now()}`;
+  await send(set, topic, "new");
+  await eventually(async () => (await set.slave.api.topics()).topics.has(topic));
+}
+
 async function positionAt(member: Member, topic: string, group: string): Promise<number> {
   const found = parseOffsets(await member.api.consumerOffsets()).find(([g, t, queueId]) =>
     g === group && t === topic && queueId === 0
@@ -59,37 +79,46 @@ async function positionAt(member: Member, topic: string, group: string): Promise
   return found?.[3] ?? -1;
 }
 
-test("a slave has its master's messages, topics, groups and positions", () =>
-  withSet(async (set) => {
-    const { master, slave } = set;
-    await master.start();
-    await master.admin.createTopic("T", 3);
-    await send(set, "T", "a", "b", "c");
-    const producer = new Producer({ nameServers: set.nameServer.address, group: "p" });
-    await producer.send({ topic: "T", body: "tomorrow", delayMs: 86_400_000 });
-    producer.stop();
-    await slave.start();
-    await set.caughtUp();
-    await eventually(async () => (await slave.api.topics()).topics.has("T"));
-    assert.equal((await slave.api.topics()).topics.get("T")!.readQueueNums, 3);
-    assert.equal(await slave.admin.maxOffset("T", 0), 3);
-    await send(set, "U", "later");
-    await eventually(async () => (await slave.api.topics()).topics.has("U"));
+test(
+  "a slave has its master's messages, topics, groups and positions",
+  { timeout: TIMEOUT_MS },
+  () =>
+    withSet(async (set) => {
+      const { master, slave } = set;
+      await master.start();
+      await master.admin.createTopic("T", 3);
+      await send(set, "T", "a", "b", "c");
+      const producer = new Producer({ nameServers: set.nameServer.address, group: "p" });
+      await producer.send({ topic: "T", body: "tomorrow", delayMs: 86_400_000 });
+      producer.stop();
+      await slave.start();
+      await set.caughtUp();
+      await eventually(async () => (await slave.api.topics()).topics.has("T"));
+      assert.equal((await slave.api.topics()).topics.get("T")!.readQueueNums, 3);
+      assert.equal(await slave.admin.maxOffset("T", 0), 3);
+      await send(set, "U", "later");
+      await eventually(async () => (await slave.api.topics()).topics.has("U"));
 
-    await eventually(async () => {
-      const checkpoint = await slave.api.timerCheckpoint().catch(() => new Uint8Array());
-      return checkpoint.length > 0 &&
-        decodeTimerCheckpoint(Buffer.from(checkpoint)).masterQueueOffset === 1;
-    });
-    const status = await set.haStatus(master);
-    assert.equal(status.master, true);
-    assert.equal(status.haConnectionInfo.length, 1);
-    assert.equal((await set.haStatus(slave)).master, false);
-    assert.equal((await set.haStatus(slave)).haClientRuntimeInfo.masterAddr, `127.0.0.1:${master.port + 1}`);
-    assert.equal((await slave.api.runtimeInfo()).get("brokerActive"), "false");
-  }));
+      await eventually(async () => {
+        const checkpoint = await slave.api.timerCheckpoint().catch(() => new Uint8Array());
+        return checkpoint.length > 0 &&
+          decodeTimerCheckpoint(Buffer.from(checkpoint)).masterQueueOffset === 1;
+      });
+      const status = await set.haStatus(master);
+      assert.equal(status.master, true);
+      assert.equal(status.haConnectionInfo.length, 1);
+      assert.equal((await set.haStatus(slave)).master, false);
+      assert.equal(
+        (await set.haStatus(slave)).haClientRuntimeInfo.masterAddr,
+        `127.0.0.1:${master.port + 1}`,
+      );
+      assert.equal((await slave.api.runtimeInfo()).get("brokerActive"), "false");
+    }),
+);
 
-test("positions committed at the slave while the master was away are the master's when it is back", () =>
+test("positions committed at the slave while the master was away are the master's when it is back", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start();
@@ -98,6 +127,7 @@ test("positions committed at the slave while the master was away are the master'
     await set.caughtUp();
     await master.makeGroup("g");
     await master.api.commitOffset("g", "T", 0, 1);
+    await copyTables(set);
     await eventually(async () => await positionAt(slave, "T", "g") === 1);
     await master.stop();
     await slave.api.commitOffset("g", "T", 0, 3);
@@ -106,27 +136,33 @@ test("positions committed at the slave while the master was away are the master'
     assert.equal(await positionAt(slave, "T", "g"), 3);
   }));
 
-test("what a master has lost it takes back from its slave before it serves anybody", () =>
-  withSet(async (set) => {
-    const { master, slave } = set;
-    await master.start();
-    await slave.start();
-    await send(set, "T", "a", "b");
-    await set.caughtUp();
-    await lostAgain(set, async () => {
-      await send(set, "T", "c", "d");
+test(
+  "what a master has lost it takes back from its slave before it serves anybody",
+  { timeout: TIMEOUT_MS },
+  () =>
+    withSet(async (set) => {
+      const { master, slave } = set;
+      await master.start();
+      await slave.start();
+      await send(set, "T", "a", "b");
       await set.caughtUp();
-    });
-    const end = await slave.logEnd();
-    await master.start();
-    assert.equal(await master.logEnd(), end);
-    assert.equal(await master.admin.maxOffset("T", 0), 4);
-    await send(set, "T", "e");
-    await set.caughtUp();
-    assert.equal(await slave.admin.maxOffset("T", 0), 5);
-  }));
+      await lostAgain(set, async () => {
+        await send(set, "T", "c", "d");
+        await set.caughtUp();
+      });
+      const end = await slave.logEnd();
+      await master.start();
+      assert.equal(await master.logEnd(), end);
+      assert.equal(await master.admin.maxOffset("T", 0), 4);
+      await send(set, "T", "e");
+      await set.caughtUp();
+      assert.equal(await slave.admin.maxOffset("T", 0), 5);
+    }),
+);
 
-test("a master that has lost its disk is filled from its slave, with topics, groups and positions", () =>
+test("a master that has lost its disk is filled from its slave, with topics, groups and positions", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start();
@@ -135,6 +171,7 @@ test("a master that has lost its disk is filled from its slave, with topics, gro
     await send(set, "T", "a", "b", "c");
     await master.makeGroup("g");
     await master.api.commitOffset("g", "T", 0, 2);
+    await copyTables(set);
     await set.caughtUp();
     await eventually(async () => await positionAt(slave, "T", "g") === 2);
     await eventually(async () => (await slave.api.groups()).groups.has("g"));
@@ -148,28 +185,34 @@ test("a master that has lost its disk is filled from its slave, with topics, gro
     assert.equal(await positionAt(master, "T", "g"), 2);
   }));
 
-test("an empty master takes nothing away from a slave that it did not know of", () =>
-  withSet(async (set) => {
-    const { master, slave } = set;
-    await master.start();
-    await slave.start();
-    await send(set, "T", "a", "b", "c");
-    await set.caughtUp();
-    await eventually(async () => (await slave.api.topics()).topics.has("T"));
-    const end = await slave.logEnd();
-    await slave.stop();
-    await master.stop();
-    master.loseStore();
-    await master.start();
-    await slave.start();
-    await eventually(async () => (await set.haStatus(slave)).haClientRuntimeInfo.masterAddr !== undefined);
-    await eventually(async () => (await pull(set, slave)).code === ResponseCode.SYSTEM_BUSY);
-    assert.equal(await slave.logEnd(), end);
-    assert.ok((await slave.api.topics()).topics.has("T"));
-    assert.equal((await set.haStatus(master)).haConnectionInfo.length, 0);
-  }));
+test(
+  "an empty master takes nothing away from a slave that it did not know of",
+  { timeout: TIMEOUT_MS },
+  () =>
+    withSet(async (set) => {
+      const { master, slave } = set;
+      await master.start();
+      await slave.start();
+      await send(set, "T", "a", "b", "c");
+      await set.caughtUp();
+      await eventually(async () => (await slave.api.topics()).topics.has("T"));
+      const end = await slave.logEnd();
+      await slave.stop();
+      await master.stop();
+      master.loseStore();
+      await master.start();
+      await slave.start();
+      await eventually(async () => (await set.haStatus(slave)).haClientRuntimeInfo.masterAddr !== undefined);
+      await eventually(async () => (await pull(set, slave)).code === ResponseCode.SYSTEM_BUSY);
+      assert.equal(await slave.logEnd(), end);
+      assert.ok((await slave.api.topics()).topics.has("T"));
+      assert.equal((await set.haStatus(master)).haConnectionInfo.length, 0);
+    }),
+);
 
-test("a slave that has lost its disk copies everything while its master takes messages", () =>
+test("a slave that has lost its disk copies everything while its master takes messages", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start();
@@ -187,7 +230,9 @@ test("a slave that has lost its disk copies everything while its master takes me
     assert.equal(await slave.admin.minOffset("T", 0), 0);
   }));
 
-test("a master may be told to give up what its slave has; the slave then does not follow, nor serve", () =>
+test("a master may be told to give up what its slave has; the slave then does not follow, nor serve", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start();
@@ -209,7 +254,7 @@ test("a master may be told to give up what its slave has; the slave then does no
     await set.caughtUp();
   }));
 
-test("a slave refuses what only its master may do", () =>
+test("a slave refuses what only its master may do", { timeout: TIMEOUT_MS }, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start();
@@ -222,35 +267,63 @@ test("a slave refuses what only its master may do", () =>
     assert.equal(await slave.logEnd(), await master.logEnd());
   }));
 
-test("consumers go on at the slave when the master is gone, and come back to it", () =>
-  withSet(async (set) => {
-    const { master, slave, nameServer } = set;
-    await master.start();
-    await slave.start();
-    const bodies = (from: number, count: number) => Array.from({ length: count }, (_, i) => `m${from + i}`);
-    await send(set, "T", ...bodies(0, 40));
-    await set.caughtUp();
-    const received: string[] = [];
-    const consumer = new Consumer({
-      ...{ nameServers: nameServer.address, group: "g", subscriptions: { T: "*" }, from: "first" },
-      batchCount: 5,
-      async onMessages(messages) {
-        for (const { body } of messages) received.push(new TextDecoder().decode(body));
-        if (received.length === 10) await master.stop();
-      },
-    });
-    await consumer.start();
-    await until(() => received.length >= 40, 20_000);
-    assert.deepEqual(received, bodies(0, 40));
-    await consumer.stop();
-    assert.equal(await positionAt(slave, "T", "g"), 40);
-    await master.start();
-    assert.equal(await positionAt(master, "T", "g"), 40);
-    await send(set, "T", "after");
-    await set.caughtUp();
-  }));
+test(
+  "consumers go on at the slave when the master is gone, and come back to it",
+  { timeout: TIMEOUT_MS },
+  () =>
+    withSet(async (set) => {
+      const { master, slave, nameServer } = set;
+      await master.start();
+      await slave.start();
+      const bodies = (from: number, count: number) => Array.from({ length: count }, (_, i) => `m${from + i}`);
+      await send(set, "T", ...bodies(0, 40));
+      await set.caughtUp();
+      const received: string[] = [];
+      const consumer = new Consumer({
+        ...{ nameServers: nameServer.address, group: "g", subscriptions: { T: "*" }, from: "first" },
+        batchCount: 5,
+        async onMessages(messages) {
+          for (const { body } of messages) received.push(new TextDecoder().decode(body));
+          if (received.length === 10) await master.stop();
+        },
+      });
+      await consumer.start();
+      await until(() => received.length >= 40, 20_000);
+      assert.deepEqual(received, bodies(0, 40));
+      await consumer.stop();
+      assert.equal(await positionAt(slave, "T", "g"), 40);
+      await master.start();
+      assert.equal(await positionAt(master, "T", "g"), 40);
+      await send(set, "T", "after");
+      await set.caughtUp();
+    }),
+);
 
-test("SYNC_MASTER answers when its slave has the message, and says so where there is none", () =>
+test(
+  "a topic that the master had no time to tell of can be read at the slave",
+  { timeout: TIMEOUT_MS },
+  () =>
+    withSet(async (set) => {
+      const { master, slave } = set;
+      await master.start();
+      await slave.start();
+      await send(set, "Before", "a");
+      await set.caughtUp();
+      await eventually(async () => (await slave.api.topics()).topics.has("Before"));
+      await send(set, "T", "b", "c");
+      await set.caughtUp();
+      await master.stop();
+      await eventually(async () => (await pull(set, slave)).code === ResponseCode.SUCCESS);
+      assert.deepEqual(await bodiesAt(set, slave), ["b", "c"]);
+      await master.start();
+      await set.caughtUp();
+      await eventually(async () => (await slave.api.topics()).topics.get("T")?.readQueueNums === 4);
+    }),
+);
+
+test("SYNC_MASTER answers when its slave has the message, and says so where there is none", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(async (set) => {
     const { master, slave } = set;
     await master.start({}, "brokerRole=SYNC_MASTER");
@@ -266,7 +339,9 @@ test("SYNC_MASTER answers when its slave has the message, and says so where ther
     await eventually(async () => (await set.send(master, "T")).code === ResponseCode.SLAVE_NOT_AVAILABLE);
   }));
 
-test("with enableSlaveActingMaster a slave stands in for its master, and makes way for it", () =>
+test("with enableSlaveActingMaster a slave stands in for its master, and makes way for it", {
+  timeout: TIMEOUT_MS,
+}, () =>
   withSet(
     async (set) => {
       const { master, slave, nameServer } = set;
@@ -303,4 +378,51 @@ test("with enableSlaveActingMaster a slave stands in for its master, and makes w
     "enableSlaveActingMaster=true",
     "brokerHeartbeatInterval=100",
     "brokerNotActiveTimeoutMillis=1000",
+  ));
+
+test("a slave can be made the master: what waited is delivered, what was delivered is not", {
+  timeout: TIMEOUT_MS,
+}, () =>
+  withSet(
+    async (set) => {
+      const { master, slave, nameServer } = set;
+      await master.start();
+      await slave.start();
+      const producer = new Producer({ nameServers: nameServer.address, group: "p" });
+      const send = (body: string, more: object = {}) =>
+        producer.send({ topic: "T", body, queueId: 0, ...more });
+      await send("plain");
+      await send("delayed, over", { delayLevel: 1 });
+      await send("timed, over", { delayMs: 1000 });
+      await eventually(async () => await master.admin.maxOffset("T", 0) === 3);
+      const dueMs = Date.now() + 6000;
+      await send("delayed", { delayLevel: 2 });
+      await send("timed", { deliverAtMs: dueMs });
+      await copyTables(set);
+      await set.caughtUp();
+      await eventually(async () => {
+        const [delays, timers] = await Promise.all([slave.api.delayOffsets(), slave.api.timerCheckpoint()]);
+        return JSON.stringify(delays.offsetTable) === '{"1":1}' &&
+          decodeTimerCheckpoint(Buffer.from(timers)).masterQueueOffset === 2;
+      });
+      await master.stop();
+      await slave.stop();
+
+      await slave.start({}, "brokerRole=ASYNC_MASTER", "brokerId=0");
+      await eventually(async () => await slave.admin.maxOffset("T", 0) === 5, 20_000);
+      assert.deepEqual((await bodiesAt(set, slave)).sort(), [
+        "delayed",
+        "delayed, over",
+        "plain",
+        "timed",
+        "timed, over",
+      ]);
+      await send("to the new master");
+      producer.stop();
+
+      // The former master becomes a slave of its slave; it had nothing that was not copied.
+      await master.start({}, "brokerRole=SLAVE", "brokerId=1");
+      await eventually(async () => await master.logEnd() === await slave.logEnd());
+    },
+    "messageDelayLevel=1s 6s",
   ));
