@@ -10,6 +10,7 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import type { MasterApi } from "../../client/master_api.ts";
 import { DataVersion } from "../../protocol/bodies/data_version.ts";
 import { requestModesFromJson } from "../../protocol/bodies/request_mode.ts";
+import type { JsonObject } from "../../protocol/bodies/json_fields.ts";
 import { MalformedError } from "../../protocol/header.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import { RemotingError, RemotingIoError } from "../../remoting/remoting_error.ts";
@@ -18,6 +19,7 @@ import { type DelayDelivery, levelOffsets } from "../delay_delivery.ts";
 import { Groups } from "../groups.ts";
 import type { RequestModes } from "../request_modes.ts";
 import type { CopiedLog, CopiedTimers } from "../timers/copied_timers.ts";
+import { WhenHeld } from "./when_held.ts";
 import type { Topics } from "../topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -137,6 +139,7 @@ export interface CopiedTables {
 }
 
 export function copySteps({ topics, groups, offsets, delay, timers, modes, log }: CopiedTables): CopyStep[] {
+  const delays = new WhenHeld<JsonObject>(log);
   return [
     {
       what: "topics",
@@ -164,8 +167,9 @@ export function copySteps({ topics, groups, offsets, delay, timers, modes, log }
     {
       what: "progress of delays",
       async copy(master) {
-        const object = await master.delayOffsets();
-        delay.adopt(levelOffsets(object), DataVersion.fromJson(object.dataVersion));
+        const progress = await master.delayOffsets();
+        const held = await delays.offer(progress, (await master.log()).maxOffset);
+        if (held !== undefined) delay.adopt(levelOffsets(held), DataVersion.fromJson(held.dataVersion));
       },
     },
     {

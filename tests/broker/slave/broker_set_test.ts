@@ -398,13 +398,13 @@ test("a slave can be made the master: what waited is delivered, what was deliver
       const dueMs = Date.now() + 6000;
       await send("delayed", { delayLevel: 2 });
       await send("timed", { deliverAtMs: dueMs });
-      await copyTables(set);
       await set.caughtUp();
       await eventually(async () => {
+        await copyTables(set);
         const [delays, timers] = await Promise.all([slave.api.delayOffsets(), slave.api.timerCheckpoint()]);
         return JSON.stringify(delays.offsetTable) === '{"1":1}' &&
           decodeTimerCheckpoint(Buffer.from(timers)).masterQueueOffset === 2;
-      });
+      }, 40_000);
       await master.stop();
       await slave.stop();
 
