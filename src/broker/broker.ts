@@ -277,6 +277,7 @@ async function start(options: BrokerOptions, undo: (() => unknown)[]): Promise<R
     offsets,
     clients,
     timers,
+    transactions: transactions.transactions,
     dispatch,
     settings: options.settings,
   };

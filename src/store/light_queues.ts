@@ -76,7 +76,8 @@ function isNeverSpread(topic: string): boolean {
 
 /** Copies that are for administrators, and halves of transactions: in no light queue, unlike at Apache's. */
 function isSpreadElsewhere(topic: string): boolean {
-  return topic.startsWith("%DLQ%") || topic.startsWith("RMQ_SYS_TRANS_");
+  return topic.startsWith("%DLQ%") || topic.startsWith("RMQ_SYS_TRANS_") ||
+    topic === "TRANS_CHECK_MAX_TIME_TOPIC";
 }
 
 /** Gives messages their numbers in light queues. */

@@ -68,6 +68,14 @@ const EXAMPLES: readonly Example[] = [
     },
   },
   {
+    about: "broadcasting",
+    java: "Broadcast",
+    check(lines) {
+      const got = lines.filter((line) => /^(first|second): news [123]$/.test(line));
+      assert.equal(new Set(got).size, 6, lines.join("\n"));
+    },
+  },
+  {
     about: "message trace",
     java: "Trace",
     check: (lines) => assertInOrder(lines, "Pub of trace-example-java to TraceExample"),

@@ -109,7 +109,8 @@ const lived = lazily(async () => {
     const args = { namesrv: nameServer.address, topic, group: `group_${topic}` };
     await createTopic(driver, site, topic);
     await createTopic(driver, site, `Rr_${topic}`);
-    const [outcomes, givenUp, replies] = await Promise.all([
+    await createTopic(driver, site, `Up_${topic}`);
+    const [outcomes, givenUp, replies, resumed] = await Promise.all([
       driver.run("TransactionRun", {
         ...args,
         prefixes: "commit,rollback,check-commit,check-rollback",
@@ -126,13 +127,9 @@ const lived = lazily(async () => {
         questions: 6,
       }),
       driver.run("RequestReply", { ...args, topic: `Rr_${topic}`, group: `group_rr_${topic}` }),
+      driver.run("ResumeTransaction", { ...args, topic: `Up_${topic}`, broker: site.name }),
     ]);
-    const counts = await driver.mustRun("TopicCounts", {
-      ...args,
-      broker: site.name,
-      topics: "TRANS_CHECK_MAX_TIME_TOPIC",
-    });
-    return [version, { outcomes, givenUp, replies, counts }] as const;
+    return [version, { outcomes, givenUp, replies, resumed }] as const;
   }));
   return { broker, site, results: new Map(results) };
 });
@@ -140,7 +137,7 @@ const lived = lazily(async () => {
 for (const version of VERSIONS) {
   const livedTest = (
     name: string,
-    check: (seen: { outcomes: Result; givenUp: Result; replies: Result; counts: Result }) => void,
+    check: (seen: { outcomes: Result; givenUp: Result; replies: Result; resumed: Result }) => void,
   ) =>
     interopTest(`client ${version}: ${name}`, { needs: [version] }, async () => {
       check((await lived.get()).results.get(version)!);
@@ -174,6 +171,19 @@ for (const version of VERSIONS) {
     }
     assert.deepEqual(givenUp.column("RECV", "body").filter((body) => body.startsWith("open")), []);
   });
+
+  livedTest(
+    "a transaction that was given up is asked about again when an operator wants it",
+    ({ resumed }) => {
+      assert.equal(resumed.failure, undefined);
+      const [{ body, topic, realTopic, times }] = resumed.all("GIVEN_UP");
+      assert.deepEqual([body, topic, times], ["open 0", "TRANS_CHECK_MAX_TIME_TOPIC", "3"]);
+      assert.match(realTopic, /^Up_Tx_/);
+      assert.equal(resumed.value("resumed"), "true");
+      assert.deepEqual(resumed.column("CHECKED", "times").slice(0, 4), ["1", "2", "3", "1"]);
+      assert.deepEqual(resumed.column("RECV", "body"), ["open 0"]);
+    },
+  );
 
   livedTest("replies reach the one who asked, synchronously and asynchronously", ({ replies }) => {
     assert.equal(replies.failure, undefined);

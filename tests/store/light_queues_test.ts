@@ -124,6 +124,7 @@ describe("messages in light queues", () => {
         "%RETRY%g",
         "%DLQ%g",
         "RMQ_SYS_TRANS_HALF_TOPIC",
+        "TRANS_CHECK_MAX_TIME_TOPIC",
       ]
     ) {
       store.append(spread(topic, topic, "%LMQ%a", { [OFFSETS]: "5" }));

@@ -88,6 +88,11 @@ export function timerMetrics(
   ];
 }
 
+/** Transactions on which no producer has decided. [RMQ BrokerMetricsManager] */
+export function transactionMetrics(transactions: { readonly openCount: number }): Family[] {
+  return [gauge("rocketmq_half_messages", "Transactions that are open", () => transactions.openCount)];
+}
+
 export function connectionMetrics(
   clients: Pick<Clients, "consumerGroups" | "producerGroups">,
   isSystemGroup: (group: string) => boolean,

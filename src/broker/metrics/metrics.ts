@@ -11,7 +11,13 @@ import type { Groups } from "../groups.ts";
 import type { Statistics } from "../statistics.ts";
 import type { Timers } from "../timers/timers.ts";
 import type { Topics } from "../topics.ts";
-import { brokerMetrics, connectionMetrics, storeMetrics, timerMetrics } from "./broker.ts";
+import {
+  brokerMetrics,
+  connectionMetrics,
+  storeMetrics,
+  timerMetrics,
+  transactionMetrics,
+} from "./broker.ts";
 import { lagMetrics } from "./lag.ts";
 import { requestMetrics } from "./requests.ts";
 import { serveMetrics } from "./serve.ts";
@@ -27,6 +33,7 @@ export interface MetricsOptions {
   clients: Clients;
   statistics: Statistics;
   timers: Pick<Timers, "status">;
+  transactions: { readonly openCount: number };
   dispatch: Dispatch;
 }
 
@@ -61,6 +68,7 @@ export async function startMetrics(
     ...requests.families,
     ...storeMetrics(store, nowMs),
     ...timerMetrics(() => options.timers.status()),
+    ...transactionMetrics(options.transactions),
   ];
   const server = await serveMetrics({
     ...{ place, families },

@@ -83,6 +83,9 @@ test("messages in and out, lag, connections, requests and the store are told as 
     assert.equal(sample(metrics, "rocketmq_consumer_connections", { consumer_group: "readers" }).value, "1");
     const sends = 'request_code="send_message_v2",response_code="success"';
     assert.equal((await histogram(cluster, "rocketmq_rpc_latency_milliseconds", sends)).get("count"), "12");
+    assert.equal(sample(metrics, "rocketmq_half_messages").value, "0");
+    await producer.sendInTransaction({ topic: "Orders", body: "undecided" }, () => "UNKNOWN");
+    assert.equal(sample(await page(cluster), "rocketmq_half_messages").value, "1");
     assert.ok(
       Number(sample(metrics, "rocketmq_storage_size_bytes", { storage_medium: "disk" }).value) > 20_000,
     );
