@@ -118,22 +118,25 @@ export class ConsumeQueue {
   }
 
   /**
-   * Reads up to `count` entries from `queueOffset` on, within one file.
+   * Reads up to `count` entries from `queueOffset` on: within one file, and those in memory that follow.
    * @returns the entries' bytes, a multiple of 20; empty where there are none
    */
   read(queueOffset: number, count: number): Buffer {
     const end = Math.min(queueOffset + count, this.#maxOffset);
     if (queueOffset < 0 || queueOffset >= end) return Buffer.alloc(0);
-    if (queueOffset >= this.#writtenOffset) {
-      const from = (queueOffset - this.#writtenOffset) * ENTRY_BYTES;
-      return Buffer.from(this.#pending!.subarray(from, from + (end - queueOffset) * ENTRY_BYTES));
+    const written = Math.max(0, Math.min(end, this.#writtenOffset) - queueOffset) * ENTRY_BYTES;
+    const inFile = written === 0 ? 0 : Math.min(written, this.#bytesToFileEnd(queueOffset * ENTRY_BYTES));
+    const inMemory = inFile < written ? 0 : (end - queueOffset) * ENTRY_BYTES - written;
+    const entries = Buffer.allocUnsafe(inFile + inMemory);
+    if (inFile > 0) {
+      const got = this.#segments.read(entries.subarray(0, inFile), queueOffset * ENTRY_BYTES);
+      if (got < inFile) return entries.subarray(0, got - got % ENTRY_BYTES);
     }
-    const offset = queueOffset * ENTRY_BYTES;
-    const wanted = (Math.min(end, this.#writtenOffset) - queueOffset) * ENTRY_BYTES;
-    const bytes = Math.min(wanted, this.#bytesToFileEnd(offset));
-    const entries = Buffer.allocUnsafe(bytes);
-    const got = this.#segments.read(entries, offset);
-    return entries.subarray(0, got - got % ENTRY_BYTES);
+    if (inMemory > 0) {
+      const from = Math.max(0, queueOffset - this.#writtenOffset) * ENTRY_BYTES;
+      this.#pending!.copy(entries, inFile, from, from + inMemory);
+    }
+    return entries;
   }
 
   /** The entry at `queueOffset`; undefined outside the queue, for a filler, or where the file doesn't have it. */

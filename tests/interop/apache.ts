@@ -85,6 +85,8 @@ export async function startJava(
     [...(options.jvm ?? SMALL), ...OPENS, ...defines, "-cp", path, mainClass, ...args],
     {
       name: options.name,
+      // Some tools leave files where they are.
+      cwd: options.home,
       env: { ROCKETMQ_HOME: options.home },
     },
   );

@@ -34,7 +34,7 @@ function written(count: number, entriesPerFile = 10) {
   return { files, queue, again: () => consumeQueue(files, entriesPerFile) };
 }
 
-test("entries can be read before and after they are written, up to the end of a file at a time", () => {
+test("entries can be read before and after they are written, up to the end of a file at a time, and on from there into memory", () => {
   const queue = consumeQueue(new MemoryFiles(), 10);
   put(queue, 0, 15);
   queue.write();
@@ -45,12 +45,15 @@ test("entries can be read before and after they are written, up to the end of a 
   assert.deepEqual([count(0, 5), count(8, 5), count(13, 5), count(15, 5), count(17, 1), count(18, 1)], [
     5,
     2,
-    2,
+    5,
     3,
     1,
     0,
   ]);
   assert.deepEqual(readEntry(queue.read(16, 1), 0), { physicalOffset: 16_000, size: SIZE, tagsCode: 23 });
+  const across = queue.read(13, 4);
+  const places = Array.from({ length: 4 }, (_, n) => readEntry(across, n * 20).physicalOffset);
+  assert.deepEqual(places, upTo(17, 13), "from the file on into memory");
   assert.equal(count(-1, 5), 0);
 });
 
