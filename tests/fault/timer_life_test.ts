@@ -6,7 +6,6 @@
  * `SEEDS=2000` tries so many lives; `SEED=7` repeats one.
  */
 import assert from "node:assert/strict";
-import process from "node:process";
 import { setImmediate } from "node:timers";
 import { test } from "node:test";
 import { parseProperties } from "../../src/protocol/properties.ts";
@@ -15,10 +14,9 @@ import { recordsOf } from "../harness/store.ts";
 import { bodyOf, BrokerParts, TIMER_SLOTS } from "../harness/broker_parts.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
-import { SeededRandom } from "../harness/seeded_random.ts";
+import type { SeededRandom } from "../harness/seeded_random.ts";
+import { eachSeed } from "./campaign.ts";
 
-const SEEDS = Number(process.env.SEEDS ?? 60);
-const ONLY_SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 const TOPIC = "Later";
 const TIMER_LOG = "/store/timerlog";
 const WHEEL = "/store/timerwheel";
@@ -42,6 +40,7 @@ class TimerLife {
   #broker!: BrokerParts;
   #sentCount = 0;
   readonly story: string[] = [];
+  readonly counts = { acknowledged: 0, powerCuts: 0, kills: 0, damages: 0 };
 
   constructor(random: SeededRandom, flushDiskType: string) {
     this.#random = random;
@@ -58,12 +57,22 @@ class TimerLife {
     ];
   }
 
-  async open(): Promise<void> {
-    const broker = this.#broker = await BrokerParts.open({
-      files: this.#files,
-      clock: this.#clock,
-      pairs: this.#pairs,
-    });
+  /** Starts; with some luck it dies a few times on the way. */
+  async open(dyingOdds = 0): Promise<void> {
+    for (;;) {
+      const dies = this.#random.next() < dyingOdds;
+      const files = this.#files;
+      if (dies) files.dieAt(files.changeCount + this.#random.between(0, 30));
+      try {
+        this.#broker = await BrokerParts.open({ files, clock: this.#clock, pairs: this.#pairs });
+        if (dies && !files.isDead) files.dieAt(Infinity);
+        if (!files.isDead) break;
+      } catch (error) {
+        if (!files.isDead) throw error;
+      }
+      this.#bury();
+    }
+    const broker = this.#broker;
     if (broker.topics.get(TOPIC) === undefined) broker.createTopic(TOPIC);
     broker.timers.start();
   }
@@ -83,15 +92,7 @@ class TimerLife {
     const random = this.#random;
     if (random.next() < 0.8) this.#files.dieAt(this.#files.changeCount + random.between(0, 60));
     await this.use(random.between(0, 25));
-    const isPowerCut = random.next() < 0.7;
-    this.#files = isPowerCut ? this.#files.crash(random) : this.#files.kill();
-    // Under ASYNC flush a power cut may take what was acknowledged; what is left must come all the same.
-    if (isPowerCut && this.#flushDiskType === "ASYNC_FLUSH") {
-      for (const sent of this.#sent.values()) sent.isAcknowledged = false;
-    }
-    if (random.next() < 0.15) this.#damage();
-    this.#clock = new ManualClock(this.#clock.nowMs() + random.between(1, 5000));
-    this.#tell(isPowerCut ? "power cut" : "killed");
+    this.#bury();
   }
 
   async restart(): Promise<void> {
@@ -123,6 +124,20 @@ class TimerLife {
     assert.deepEqual(this.#files.openPaths, [], "files left open");
   }
 
+  #bury(): void {
+    const random = this.#random;
+    const isPowerCut = random.next() < 0.7;
+    this.counts[isPowerCut ? "powerCuts" : "kills"]++;
+    this.#files = isPowerCut ? this.#files.crash(random) : this.#files.kill();
+    // Under ASYNC flush a power cut may take what was acknowledged; what is left must come all the same.
+    if (isPowerCut && this.#flushDiskType === "ASYNC_FLUSH") {
+      for (const sent of this.#sent.values()) sent.isAcknowledged = false;
+    }
+    if (random.next() < 0.15) this.#damage();
+    this.#clock = new ManualClock(this.#clock.nowMs() + random.between(1, 5000));
+    this.#tell(isPowerCut ? "power cut" : "killed");
+  }
+
   #send(): void {
     const random = this.#random;
     const body = `${this.#sentCount++} ${"x".repeat(random.between(0, 200))}`;
@@ -135,6 +150,7 @@ class TimerLife {
       if (code !== 0 || files.isDead) return;
       this.#tell(`sent ${body.slice(0, 6)} for ${dueMs}`);
       sent.isAcknowledged = true;
+      this.counts.acknowledged++;
       sent.recallHandle = fields?.recallHandle;
     });
   }
@@ -156,6 +172,7 @@ class TimerLife {
     const log = logs[random.between(0, logs.length - 1)];
     const kind = random.between(0, 6);
     this.#tell(`damage ${kind}`);
+    this.counts.damages++;
     if (kind === 0 && log !== undefined) {
       files.damage(log, 52 * random.between(0, 3), new Uint8Array(random.between(1, 52)));
     } else if (kind === 1 && log !== undefined) files.remove(log);
@@ -223,32 +240,27 @@ async function turns(count: number): Promise<void> {
   for (; count > 0; count--) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
+async function liveAndDie(life: TimerLife, random: SeededRandom): Promise<void> {
+  await life.open();
+  for (let deaths = random.between(1, 5); deaths > 0; deaths--) {
+    await life.use(random.between(0, 60));
+    if (random.next() < 0.2) await life.restart();
+    await life.die();
+    await life.open(0.3);
+  }
+  await life.finish();
+  await life.close();
+}
+
 for (const flushDiskType of ["SYNC_FLUSH", "ASYNC_FLUSH"]) {
-  test(
-    `under ${flushDiskType} no death makes a timed message stay away, or come too early`,
-    { timeout: 24 * 3_600_000 },
-    async () => {
-      const first = ONLY_SEED ?? 1;
-      for (let seed = first; seed < first + (ONLY_SEED === undefined ? SEEDS : 1); seed++) {
-        const random = new SeededRandom(seed);
-        const life = new TimerLife(random, flushDiskType);
-        try {
-          await life.open();
-          for (let deaths = random.between(1, 5); deaths > 0; deaths--) {
-            await life.use(random.between(0, 60));
-            if (random.next() < 0.2) await life.restart();
-            await life.die();
-            await life.open();
-          }
-          await life.finish();
-          await life.close();
-        } catch (error) {
-          const command =
-            `SEED=${seed} deno test -A tests/fault/timer_life_test.ts --filter ${flushDiskType}`;
-          const story = life.story.join("\n");
-          throw new Error(`seed ${seed}; repeat with: ${command}\n${story}`, { cause: error });
-        }
-      }
-    },
-  );
+  const name = `under ${flushDiskType} no death makes a timed message stay away, or come too early`;
+  test(name, { timeout: 24 * 3_600_000 }, async () => {
+    const file = "tests/fault/timer_life_test.ts";
+    const totals = await eachSeed({ file, filter: `under ${flushDiskType}`, seeds: 40 }, (random) => {
+      const life = new TimerLife(random, flushDiskType);
+      const { story, counts } = life;
+      return { story, counts, run: () => liveAndDie(life, random) };
+    });
+    assert.ok(totals.acknowledged > 0, "nothing was ever acknowledged");
+  });
 }
