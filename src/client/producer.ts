@@ -291,7 +291,8 @@ export class Producer {
   /** The next queue of a topic; of the template where the topic is not known yet. */
   async #queue(topic: string, queueId: number | undefined): Promise<RoutedQueue> {
     let queues = await this.#routes.writableQueues(topic);
-    if (queues.length === 0) {
+    // A topic whose brokers can't be written to now is not made anew on others.
+    if (queues.length === 0 && await this.#routes.route(topic) === undefined) {
       queues = (await this.#routes.writableQueues(DEFAULT_TOPIC))
         .filter((queue) => queue.queueId < DEFAULT_QUEUE_COUNT)
         .map((queue) => ({ ...queue, topic }));

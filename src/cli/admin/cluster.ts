@@ -279,7 +279,8 @@ export function identityOf({ cluster, name, id, address }: Broker) {
 export function requireMasters(brokers: readonly Broker[]): void {
   const names = brokers.filter(({ id }) => id !== MASTER_ID).map(({ name }) => name);
   if (names.length === 0) return;
+  const others = names.length < brokers.length ? " Say --broker to change the others." : "";
   throw new Error(
-    `the master of ${names.join(", ")} is away: nothing can be changed there until it is back.`,
+    `the master of ${names.join(", ")} is away: nothing can be changed there until it is back.${others}`,
   );
 }

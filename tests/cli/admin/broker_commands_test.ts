@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
+import { setTimeout } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 import { NameServerApi } from "../../../src/client/name_server_api.ts";
 import { DataVersion } from "../../../src/protocol/bodies/data_version.ts";
@@ -204,7 +205,11 @@ test("where a master is away its slave is asked, and nothing is changed there", 
   const rmq = new Rmq(cluster.nameServer.address);
   await rmq.ok("topic", "create", "kept");
   await rmq.ok("group", "create", "keepers");
+  // The master tells of topics; then it goes.
+  const loseMaster = await register(cluster.nameServer.address, "broker-s", 0, DEAD_ADDRESS);
   const unregister = await register(cluster.nameServer.address, "broker-s", 1, cluster.broker.address);
+  loseMaster();
+  while ("0" in (await rmq.json("topic", "route", "ghost")).brokers[0].addresses) await setTimeout(2);
   try {
     const ofSlave = ["-b", "broker-s"];
     assert.match(await rmq.ok("topic", "list", ...ofSlave), /^kept +NORMAL +8 +RW +broker-s$/m);
@@ -215,6 +220,11 @@ test("where a master is away its slave is asked, and nothing is changed there", 
     assert.match(await rmq.fails("group", "update", "keepers", "--consume", "off", ...ofSlave), sentence);
     assert.match(await rmq.fails("group", "mode", "keepers", "kept", "pop"), sentence);
     assert.match(await rmq.fails("offset", "clone", "keepers", "others", "--yes"), sentence);
+    assert.match(
+      await rmq.fails("message", "send", "ghost", "x"),
+      /the topic ghost has no queue that can be written/,
+    );
+    assert.equal(await rmq.ok("topic", "list", "ghost", "-q"), "");
     assert.match(await rmq.fails("topic", "create", "new", ...ofSlave), /broker-s: no master is registered/);
     const { out } = await rmq.run(["doctor", "--json"]);
     const check = JSON.parse(out).checks.find((one: { check: string }) => one.check === "broker broker-s");
