@@ -100,8 +100,14 @@ export class ReplicaAppender {
     let offset = this.#log.appendedOffset;
     while (at < bytes.length) {
       const fileRest = this.#log.nextFileOffset(offset) - offset;
-      const frame = fileRest < BLANK_BYTES ? "BLANK" : frameRecord(bytes, at, true);
-      if (frame === "BLANK") {
+      const frame = fileRest < BLANK_BYTES ? "FILLER" : frameRecord(bytes, at, true);
+      if (frame === "TRUNCATED") break;
+      const error = errorOf(frame, bytes, at, offset, fileRest);
+      if (error !== undefined) {
+        this.#appendRun(bytes, runAt, at);
+        throw error;
+      }
+      if (typeof frame === "string") {
         if (bytes.length - at < fileRest) break;
         this.#appendRun(bytes, runAt, at);
         this.#log.appendRaw(bytes, at, at + fileRest, true);
@@ -110,14 +116,8 @@ export class ReplicaAppender {
         runAt = at;
         continue;
       }
-      if (frame === "TRUNCATED") break;
-      const defect = typeof frame === "string" ? frame : defectOf(frame, offset, fileRest);
-      if (defect !== undefined) {
-        this.#appendRun(bytes, runAt, at);
-        throw new ReplicaError(offset, `what came for offset ${offset} is no whole message (${defect})`);
-      }
-      const { totalBytes } = frame as RecordFrame;
-      this.#dispatch(frame as RecordFrame, bytes);
+      const { totalBytes } = frame;
+      this.#dispatch(frame, bytes);
       at += totalBytes;
       offset += totalBytes;
       if (at - runAt >= RUN_BYTES) {
@@ -155,17 +155,14 @@ export class ReplicaAppender {
     const known = this.#unfinished.subarray(0, this.#unfinishedBytes);
     if (fileRest < BLANK_BYTES) return fileRest;
     if (known.length < BLANK_BYTES) return BLANK_BYTES;
-    const totalBytes = known.readInt32BE(4) === MAGIC_BLANK ? fileRest : known.readInt32BE(0);
-    if (totalBytes === fileRest && known.readInt32BE(4) === MAGIC_BLANK) {
-      return this.#believed(fileRest, offset);
-    }
-    if (known.length < HEAD_BYTES && totalBytes > HEAD_BYTES && totalBytes <= fileRest) return HEAD_BYTES;
-    if (known.length >= HEAD_BYTES && believedLength(known, offset) !== totalBytes) {
+    const totalBytes = known.readInt32BE(0);
+    const isRecord = known.readInt32BE(4) !== MAGIC_BLANK;
+    const isBelieved = !isRecord || known.length < HEAD_BYTES || believedLength(known, offset) === totalBytes;
+    if (totalBytes < BLANK_BYTES || !isBelieved) {
       throw new ReplicaError(offset, `what came for offset ${offset} is no message (LENGTHS)`);
     }
-    if (totalBytes < BLANK_BYTES || totalBytes > fileRest) {
-      throw new ReplicaError(offset, `what came for offset ${offset} is no message (LENGTHS)`);
-    }
+    if (isRecord && known.length < HEAD_BYTES && totalBytes > HEAD_BYTES) return HEAD_BYTES;
+    if (isRecord ? totalBytes > fileRest : totalBytes !== fileRest) throw otherFiles(offset);
     return this.#believed(totalBytes, offset);
   }
 
@@ -253,9 +250,33 @@ export class ReplicaAppender {
   }
 }
 
-/** Why a whole record can't stand at an offset with so much room in its file; undefined where it can. */
-function defectOf(frame: RecordFrame, offset: number, fileRest: number): string | undefined {
+/** Where one log's file ends the other's goes on: it can't be copied. */
+function otherFiles(offset: number): ReplicaError {
+  return new ReplicaError(
+    offset,
+    `what came for offset ${offset} does not end where a file of this log does: mappedFileSizeCommitLog must be the ` +
+      "same here and at the master",
+  );
+}
+
+/** Why what begins at an offset, with so much room in its file, can't stand there; undefined where it can. */
+function errorOf(
+  frame: RecordFrame | string,
+  bytes: Buffer,
+  at: number,
+  offset: number,
+  fileRest: number,
+): ReplicaError | undefined {
+  if (frame === "FILLER") return undefined;
+  if (frame === "BLANK") return bytes.readInt32BE(at) === fileRest ? undefined : otherFiles(offset);
+  const defect = typeof frame === "string" ? frame : defectOf(frame, offset);
+  if (defect !== undefined) {
+    return new ReplicaError(offset, `what came for offset ${offset} is no whole message (${defect})`);
+  }
+  return (frame as RecordFrame).totalBytes > fileRest ? otherFiles(offset) : undefined;
+}
+
+function defectOf(frame: RecordFrame, offset: number): string | undefined {
   if (frame.physicalOffset !== offset) return "MISPLACED";
-  if (frame.totalBytes > fileRest) return "LENGTHS";
   return frame.queueOffset < 0 || frame.queueOffset > MAX_QUEUE_OFFSET ? "QUEUE_OFFSET" : undefined;
 }

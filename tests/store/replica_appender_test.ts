@@ -174,6 +174,23 @@ describe("appendReplicated()", () => {
     });
   }
 
+  test("refuses a log whose files have another length, whichever is longer", async () => {
+    const { store, bytes } = await master();
+    for (const commitLogFileBytes of [FILE_BYTES / 2, FILE_BYTES * 2]) {
+      for (const pieceBytes of [50, 1000, FILE_BYTES]) {
+        const copy = await openStore("/root/store", { files: new MemoryFiles(), commitLogFileBytes });
+        const isRefused = (error: Error) =>
+          error instanceof ReplicaError && /mappedFileSizeCommitLog must be the same/.test(error.message);
+        assert.throws(() => append(copy, bytes, () => pieceBytes), isRefused);
+        assert.ok(copy.maxPhysicalOffset > 0 && copy.maxPhysicalOffset < FILE_BYTES);
+        copy.writeReplicated();
+        assert.equal(copy.dispatchedOffset, copy.writtenOffset);
+        await copy.close();
+      }
+    }
+    await store.close();
+  });
+
   test("copies what stands in a filler, as Apache may leave older bytes there", async () => {
     const first = record(0, {});
     const bytes = Buffer.alloc(FILE_BYTES);
