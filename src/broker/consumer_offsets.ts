@@ -268,6 +268,11 @@ export class ConsumerOffsets {
     return count;
   }
 
+  /** All positions. */
+  all(): CommittedOffset[] {
+    return listOf(this.#committed);
+  }
+
   /** Whether no group has committed anything. */
   get isEmpty(): boolean {
     return this.#committed.groups().length === 0;

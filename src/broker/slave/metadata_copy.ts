@@ -14,12 +14,13 @@ import type { JsonObject } from "../../protocol/bodies/json_fields.ts";
 import { MalformedError } from "../../protocol/header.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
 import { RemotingError, RemotingIoError } from "../../remoting/remoting_error.ts";
-import { type ConsumerOffsets, parseOffsets } from "../consumer_offsets.ts";
+import { type CommittedOffset, type ConsumerOffsets, parseOffsets } from "../consumer_offsets.ts";
 import { type DelayDelivery, levelOffsets } from "../delay_delivery.ts";
 import { Groups } from "../groups.ts";
 import type { RequestModes } from "../request_modes.ts";
 import type { CopiedLog, CopiedTimers } from "../timers/copied_timers.ts";
 import { WhenHeld } from "./when_held.ts";
+import { SYSTEM_GROUP_PREFIX } from "../topic_name.ts";
 import type { Topics } from "../topics.ts";
 
 const logger = getLogger(["rmq", "broker"]);
@@ -140,6 +141,7 @@ export interface CopiedTables {
 
 export function copySteps({ topics, groups, offsets, delay, timers, modes, log }: CopiedTables): CopyStep[] {
   const delays = new WhenHeld<JsonObject>(log);
+  const ownPositions = new WhenHeld<readonly CommittedOffset[]>(log);
   return [
     {
       what: "topics",
@@ -151,18 +153,17 @@ export function copySteps({ topics, groups, offsets, delay, timers, modes, log }
       },
     },
     {
-      what: "positions of groups",
+      what: "groups",
       async copy(master) {
-        const object = await master.consumerOffsets();
-        const table = parseOffsets(object)
-          .map(([group, topic, queueId, offset]) => ({ group, topic, queueId, offset }));
-        if (table.length === 0 && !offsets.isEmpty) throw new EmptyMasterError("positions of groups");
-        for (const kept of offsets.adopt(table, DataVersion.fromJson(object.dataVersion))) {
-          const { group, topic, queueId, offset } = kept;
-          await master.commitOffset(group, topic, queueId, offset);
-          offsets.handedOver(kept);
-        }
+        const table = await master.groups();
+        const own = [...groups.table.groups.keys()].filter((group) => !Groups.isBuiltIn(group));
+        requireAny("groups", own, (group) => table.groups.has(group));
+        groups.adopt(table);
       },
+    },
+    {
+      what: "positions of groups",
+      copy: (master) => copyPositions(master, offsets, ownPositions),
     },
     {
       what: "progress of delays",
@@ -170,15 +171,6 @@ export function copySteps({ topics, groups, offsets, delay, timers, modes, log }
         const progress = await master.delayOffsets();
         const held = await delays.offer(progress, (await master.log()).maxOffset);
         if (held !== undefined) delay.adopt(levelOffsets(held), DataVersion.fromJson(held.dataVersion));
-      },
-    },
-    {
-      what: "groups",
-      async copy(master) {
-        const table = await master.groups();
-        const own = [...groups.table.groups.keys()].filter((group) => !Groups.isBuiltIn(group));
-        requireAny("groups", own, (group) => table.groups.has(group));
-        groups.adopt(table);
       },
     },
     {
@@ -201,6 +193,42 @@ export function copySteps({ topics, groups, offsets, delay, timers, modes, log }
       },
     },
   ];
+}
+
+/**
+ * The positions of the broker's own groups tell which transactions are settled and what was popped and acknowledged,
+ * so they must not be ahead of the log here. Those of consumers may be: they wait for what is missing.
+ */
+async function copyPositions(
+  master: MasterApi,
+  offsets: ConsumerOffsets,
+  ownPositions: WhenHeld<readonly CommittedOffset[]>,
+): Promise<void> {
+  const object = await master.consumerOffsets();
+  const table = parseOffsets(object)
+    .map(([group, topic, queueId, offset]): CommittedOffset => ({ group, topic, queueId, offset }));
+  if (table.length === 0 && !offsets.isEmpty) throw new EmptyMasterError("positions of groups");
+  const told = table.filter(isOfBroker);
+  const held = told.length === 0 ? [] : await ownPositions.offer(told, (await master.log()).maxOffset);
+  const believed = [
+    ...table.filter((position) => !isOfBroker(position)),
+    ...held ?? offsets.all().filter(isOfBroker),
+  ];
+  for (const kept of offsets.adopt(believed, DataVersion.fromJson(object.dataVersion))) {
+    const { group, topic, queueId, offset } = kept;
+    try {
+      await master.commitOffset(group, topic, queueId, offset);
+    } catch (error) {
+      // the master does not know the group or the topic any more
+      if (!(error instanceof RemotingError)) throw error;
+      logger.debug("the master does not take {group} in {topic}: {error}", { group, topic, error });
+    }
+    offsets.handedOver(kept);
+  }
+}
+
+function isOfBroker({ group }: CommittedOffset): boolean {
+  return group.startsWith(SYSTEM_GROUP_PREFIX);
 }
 
 /** @throws EmptyMasterError */

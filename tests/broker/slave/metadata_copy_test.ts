@@ -88,7 +88,7 @@ function newSlave(answers: Record<number, string>) {
     master: () => new MasterApi(connection),
     steps: copySteps(tables),
   });
-  return { ...tables, open, copy, asked, answers, clock };
+  return { ...tables, log, open, copy, asked, answers, clock };
 }
 
 /** Long enough queues for the progress that the master tells. */
@@ -226,4 +226,21 @@ test("start() copies at once and every ten seconds, until stop()", async () => {
   await copy.stop();
   clock.advance(60_000);
   assert.equal(topicsAsked(), 2);
+});
+
+test("progress that tells of messages is believed when they are here; consumers' positions at once", async () => {
+  const { log, offsets, delay, copy, answers } = newSlave({ ...ANSWERS });
+  await copy.copy();
+  answers[RequestCode.GET_ALL_CONSUMER_OFFSET] =
+    `{"dataVersion":{"counter":4},"offsetTable":{"T@g":{0:13},"H@CID_RMQ_SYS_TRANS":{0:8}}}`;
+  answers[RequestCode.GET_ALL_DELAY_OFFSET] = `{"dataVersion":{"counter":10},"offsetTable":{1:6,2:9}}`;
+  log.writtenOffset = 499;
+  await copy.copy();
+  assert.equal(offsets.query("g", "T", 0), 13);
+  assert.equal(offsets.query("CID_RMQ_SYS_TRANS", "H", 0), -1);
+  assert.deepEqual(delay.progress().map(({ offset }) => offset), [5, 9]);
+  log.writtenOffset = 500;
+  await copy.copy();
+  assert.equal(offsets.query("CID_RMQ_SYS_TRANS", "H", 0), 8);
+  assert.deepEqual(delay.progress().map(({ offset }) => offset), [6, 9]);
 });
