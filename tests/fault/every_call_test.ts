@@ -320,7 +320,7 @@ for (const { flushDiskType, config } of CONFIGS) {
         }
       }
       assert.ok(failures > 0, "nothing ever failed");
-      report(`tests/fault/every_call_test.ts ${flushDiskType} ${operation}`, { failures });
+      report(`tests/fault/every_call_test.ts ${flushDiskType} ${operation}`, { callsFailed: failures });
     });
   }
 }

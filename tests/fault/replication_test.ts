@@ -6,11 +6,8 @@
  */
 import process from "node:process";
 import { test } from "node:test";
-import { SeededRandom } from "../harness/seeded_random.ts";
+import { eachSeed } from "./campaign.ts";
 import { ReplicationLife } from "./replication_life.ts";
-
-const SEEDS = Number(process.env.SEEDS ?? 100);
-const ONLY_SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 
 test(
   "what a SYNC_MASTER has acknowledged is on a slave, whatever breaks, and slaves catch up or say why not",
@@ -18,19 +15,18 @@ test(
     timeout: 24 * 3_600_000,
   },
   async () => {
-    const first = ONLY_SEED ?? 1;
-    let acknowledgedCount = 0;
-    for (let seed = first; seed < first + (ONLY_SEED === undefined ? SEEDS : 1); seed++) {
-      const random = new SeededRandom(seed);
+    const options = { file: "tests/fault/replication_test.ts", filter: "SYNC_MASTER", seeds: 100 };
+    const totals = await eachSeed(options, (random) => {
       const life = new ReplicationLife(random);
-      try {
+      const counts = { acknowledged: 0 };
+      const run = async () => {
         await life.live(random.between(20, 150));
-      } catch (error) {
-        const command = `SEED=${seed} deno test -A tests/fault/replication_test.ts`;
-        throw new Error(`seed ${seed}; repeat with: ${command}\n${life.story.join("\n")}`, { cause: error });
-      }
-      acknowledgedCount += life.acknowledgedCount;
+        counts.acknowledged = life.acknowledgedCount;
+      };
+      return { story: life.story, counts, run };
+    });
+    if (process.env.SEED === undefined && totals.acknowledged === 0) {
+      throw new Error("nothing was ever acknowledged");
     }
-    if (ONLY_SEED === undefined && acknowledgedCount === 0) throw new Error("nothing was ever acknowledged");
   },
 );
