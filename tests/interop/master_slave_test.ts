@@ -234,6 +234,40 @@ for (const version of VERSIONS.filter(() => isLong)) {
       await assertSameLog(pair);
     }));
 
+  interopTest(
+    `name servers of Apache ${version} tell a slave where its master is, and remember it for a master`,
+    {
+      needs: [version],
+      onlyRmq: true,
+    },
+    async () => {
+      const { workspace } = await world.get();
+      const nameServer = await startNameServer(`apache-${version}`, workspace);
+      const pair = await newPair(workspace, {
+        name: `named_${name}`,
+        cluster: "C",
+        namesrv: nameServer.address,
+      });
+      try {
+        await pair.slave.start("rmq");
+        await pair.master.start("rmq");
+        const driver = await driverOf(version);
+        const args = { namesrv: nameServer.address, topic: `Named_${name}`, prefix: "m", count: 10 };
+        await driver.mustRun("SendMany", args);
+        await pair.caughtUp();
+        await pair.slave.api(pair.client).commitOffset("TOOLS_CONSUMER", `named_${name}`, 0, 0);
+        await pair.master.stop();
+        await pair.master.start("rmq");
+        await eventually(async () =>
+          JSON.stringify(await pair.master.api(pair.client).consumerOffsets()).includes("TOOLS_CONSUMER")
+        );
+      } finally {
+        await pair.stop();
+        await nameServer.child.stop();
+      }
+    },
+  );
+
   interopTest(`rmq as a slave hands positions to a master of Apache ${version} that comes back`, {
     needs: [version],
     onlyRmq: true,
