@@ -51,6 +51,14 @@ export const Property = {
 
 const NAME_END = "\u0001";
 const ITEM_END = "\u0002";
+const ITEM_END_CODE = 2;
+
+/** How the items of the properties that are asked for begin: few names, asked for millions of times. */
+const ITEM_STARTS = new Map(Object.values(Property).map((name) => [name as string, name + NAME_END]));
+
+function itemStart(name: string): string {
+  return ITEM_STARTS.get(name) ?? name + NAME_END;
+}
 
 /** The properties as a map, in their order; pairs with an empty name or value are dropped, as Java does. */
 export function parseProperties(text: string): Map<string, string> {
@@ -80,14 +88,15 @@ export class PropertyText implements ReadonlyMap<string, string> {
   get(name: string): string | undefined {
     if (this.#parsed !== undefined) return this.#parsed.get(name);
     const text = this.#text;
-    const item = name + NAME_END;
-    // Of items with one name the last counts, unless it is empty.
-    let at = text.lastIndexOf(ITEM_END + item) + 1;
-    if (at === 0 && !text.startsWith(item)) return undefined;
-    at += item.length;
-    const end = text.indexOf(ITEM_END, at);
-    const value = end === -1 ? text.slice(at) : text.slice(at, end);
-    return value === "" ? this.#all().get(name) : value;
+    const item = itemStart(name);
+    const at = text.indexOf(item);
+    if (at === -1) return undefined;
+    const isItem = at === 0 || text.charCodeAt(at - 1) === ITEM_END_CODE;
+    // Of items with one name the last counts; and what looks like an item may be a part of another.
+    if (!isItem || text.indexOf(item, at + 1) !== -1) return this.#all().get(name);
+    const from = at + item.length;
+    const end = text.indexOf(ITEM_END, from);
+    return (end === -1 ? text.slice(from) : text.slice(from, end)) || undefined;
   }
 
   has(name: string): boolean {

@@ -27,6 +27,11 @@ const REPEAT_PROBLEM_MS = 60_000;
 /** A master that has not flushed yet does not show its newest messages: a difference is looked at so many times. */
 const LOOKS_AT_DIFFERENCE = 2;
 const SECOND_LOOK_MS = 1000;
+/** Where so much comes at once, more is under way: then a report for every bit of it would only cost time. */
+const BULK_BYTES = 60 << 10;
+/** In bulk a report leaves when so much more is safe, or after so long. */
+const BULK_REPORT_BYTES = 256 << 10;
+const BULK_REPORT_MS = 1;
 /** Under SYNC flush, how far the network may run ahead of the disk. */
 const MAX_UNFLUSHED_BYTES = 64 << 20;
 /** The first byte of a log is the highest one of a length, which is 0 unless a message has 16 MiB. */
@@ -77,6 +82,8 @@ export class ReplicationSlave {
   /** The end of the log when the connection was made. */
   #connectedEnd = 0;
   #reported = -1;
+  #isBulk = false;
+  #bulkReport: Timer | undefined;
   #lastReportMs = 0;
   #lastReadMs = 0;
   #lastReportWallMs = 0;
@@ -142,6 +149,8 @@ export class ReplicationSlave {
     this.#attempt++;
     this.#retry?.cancel();
     this.#retry = undefined;
+    this.#bulkReport?.cancel();
+    this.#bulkReport = undefined;
     const pipe = this.#pipe;
     this.#pipe = undefined;
     this.#isPaused = false;
@@ -225,6 +234,7 @@ export class ReplicationSlave {
     const { store, clock } = this.#options;
     this.#lastReadMs = clock.monotonicMs();
     this.#rate.add(bytes.length);
+    this.#isBulk = bytes.length >= BULK_BYTES;
     try {
       try {
         frames.read(bytes);
@@ -252,6 +262,14 @@ export class ReplicationSlave {
   #reportGrowth(): void {
     const offset = this.#safeOffset();
     if (this.#pipe === undefined || offset <= this.#reported) return;
+    if (this.#isBulk && offset - this.#reported < BULK_REPORT_BYTES) {
+      this.#bulkReport ??= this.#options.clock.after(BULK_REPORT_MS, () => {
+        this.#bulkReport = undefined;
+        this.#isBulk = false;
+        this.#reportGrowth();
+      });
+      return;
+    }
     this.#send(offset);
     if (this.#isPaused) this.#pauseIfAhead();
   }

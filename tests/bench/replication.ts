@@ -103,7 +103,7 @@ function micros(value: number | undefined): string {
 /** Resolves when the slave has as much of a log as the master had. @returns that end */
 async function caughtUp(master: Broker, slave: Broker): Promise<number> {
   const { maxOffset } = await master.api.log();
-  while ((await slave.api.log()).maxOffset < maxOffset) await delay(5);
+  while ((await slave.api.log()).maxOffset < maxOffset) await delay(25);
   return maxOffset;
 }
 

@@ -34,10 +34,18 @@ class Wire {
   };
 
   send(offset: number, body: Buffer = Buffer.alloc(0)): void {
-    const frame = Buffer.alloc(12 + body.length);
-    writeFrameHead(frame, offset, body.length, 0);
-    body.copy(frame, 12);
-    this.#listener.onData(frame);
+    this.#listener.onData(frame(offset, body));
+  }
+
+  /** Frames of a log, as many as there are, that come all at once. */
+  sendAll(offset: number, bytes: Buffer): void {
+    const frames: Buffer[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const end = Math.min(bytes.length, at + FILE_BYTES - (offset + at) % FILE_BYTES);
+      frames.push(frame(offset + at, bytes.subarray(at, end)));
+      at = end;
+    }
+    this.#listener.onData(Buffer.concat(frames));
   }
 
   end(): void {
@@ -45,6 +53,13 @@ class Wire {
     this.isClosed = true;
     this.#listener.onClose("ended");
   }
+}
+
+function frame(offset: number, body: Buffer): Buffer {
+  const bytes = Buffer.alloc(12 + body.length);
+  writeFrameHead(bytes, offset, body.length, 0);
+  body.copy(bytes, 12);
+  return bytes;
 }
 
 interface World {
@@ -156,6 +171,27 @@ describe("a slave", () => {
       assert.ok(wire.reports[1] < 5000);
       wire.send(5000, bytes.subarray(5000, 5001));
       assert.equal(wire.reports.length, 2);
+    }));
+
+  test("reports less often while very much comes, and soon when that is over", () =>
+    withSlave({}, async ({ wires, follow, source, store, clock }) => {
+      follow();
+      const wire = await connected(wires);
+      fill(source, 800);
+      await source.flush();
+      const bytes = await logBytes(source, 0, source.writtenOffset);
+      let at = 1;
+      for (; at + 70_000 < bytes.length; at += 70_000) wire.sendAll(at, bytes.subarray(at, at + 70_000));
+      const bulkCount = Math.ceil(at / 70_000);
+      assert.ok(
+        bulkCount > 5 && wire.reports.length < bulkCount / 2,
+        `${wire.reports.length} of ${bulkCount}`,
+      );
+      assert.ok(wire.reports.at(-1)! < store.writtenOffset);
+      clock.advance(1);
+      assert.equal(wire.reports.at(-1), store.writtenOffset);
+      wire.sendAll(at, bytes.subarray(at, at + 5000));
+      assert.equal(wire.reports.at(-1), store.writtenOffset);
     }));
 
   test("under SYNC flush reports nothing that is not flushed, and asks for all that is there when it comes back", () =>
