@@ -14,10 +14,10 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { checkTransactionStateRequest } from "../../protocol/headers/transaction.ts";
 import { offsetMessageId } from "../../protocol/message_id.ts";
 import { Property } from "../../protocol/properties.ts";
-import type { MessageRecord } from "../../protocol/record.ts";
+import type { MessageRecord, RecordPlace } from "../../protocol/record.ts";
 import { RequestCode } from "../../protocol/request_code.ts";
 import type { Connection } from "../../remoting/connection.ts";
-import { type Appended, type MessageDraft, StoreRefusedError } from "../../store/types.ts";
+import { type MessageDraft, MessageIllegalError, StoreRefusedError } from "../../store/types.ts";
 import {
   checkTimesOf,
   type Half,
@@ -150,7 +150,7 @@ export class TransactionCheck {
         break;
       }
       if (verdict === "ASK") isOver = !await this.#ask(half!, underWay);
-      else if (verdict === "GIVE_UP") underWay.push(this.#giveUp(half!));
+      else if (verdict === "GIVE_UP") track(underWay, this.#giveUp(half!));
       else if (verdict === "WAIT") this.#letWait(half!, waiting, isCrowded, settings, underWay);
       if (!isOver) waiting.end = offset + 1;
     }
@@ -191,14 +191,24 @@ export class TransactionCheck {
     }
     if (producer === undefined) return true;
     const asked = producer;
-    const draft = toRenewed(half, checkTimesOf(half) + 1);
+    const times = checkTimesOf(half);
+    const draft = toRenewed(half, times + 1);
     const renewed = this.#options.transactions.renew(half.record.queueOffset, draft);
-    underWay.push(renewed.then((appended) => this.#sendQuestion(asked, half, draft, appended)));
+    track(
+      underWay,
+      renewed.then(
+        (appended) => this.#sendQuestion(asked, half, draft, appended),
+        (error) => {
+          warnOfIllegal(half, error);
+          this.#sendQuestion(asked, half, toRenewed(half, times), half.record);
+        },
+      ),
+    );
     return true;
   }
 
-  #sendQuestion(producer: Connection, half: Half, draft: MessageDraft, appended: Appended): void {
-    const { queueOffset, physicalOffset } = appended;
+  #sendQuestion(producer: Connection, half: Half, draft: MessageDraft, place: RecordPlace): void {
+    const { queueOffset, physicalOffset } = place;
     const uniqueKey = half.properties.get(Property.UNIQ_KEY);
     producer.notify({
       code: RequestCode.CHECK_TRANSACTION_STATE,
@@ -211,7 +221,7 @@ export class TransactionCheck {
         offsetMsgId: offsetMessageId(half.record.storeHost, physicalOffset),
         bname: this.#options.brokerName,
       }),
-      body: recordForProducer(half, draft, appended),
+      body: recordForProducer(half, draft, place),
     });
   }
 
@@ -224,7 +234,11 @@ export class TransactionCheck {
       times: checkTimesOf(half),
     });
     this.#options.makeGivenUpTopic();
-    return this.#options.transactions.giveUp(record.queueOffset, toGivenUp(half));
+    const { transactions } = this.#options;
+    return transactions.giveUp(record.queueOffset, toGivenUp(half)).catch((error) => {
+      warnOfIllegal(half, error);
+      transactions.abandon(record.queueOffset);
+    });
   }
 
   /** Leaves a half where it is, or stores it anew where it would be in the way, or go with its file. */
@@ -236,12 +250,19 @@ export class TransactionCheck {
     underWay: Promise<unknown>[],
   ): void {
     const { queueOffset, physicalOffset } = half.record;
-    if (isCrowded || isNearStart(this.#place(), physicalOffset)) {
-      underWay.push(this.#options.transactions.renew(queueOffset, toRenewed(half, checkTimesOf(half))));
-      return;
-    }
-    const wakeAtMs = nextLookMs(half, this.#options.clock.nowMs(), settings);
-    waiting.add(half.producerGroup, wakeAtMs, physicalOffset);
+    const wait = () => {
+      const wakeAtMs = nextLookMs(half, this.#options.clock.nowMs(), settings);
+      waiting.add(half.producerGroup, wakeAtMs, physicalOffset);
+    };
+    if (!isCrowded && !isNearStart(this.#place(), physicalOffset)) return wait();
+    const renewed = this.#options.transactions.renew(queueOffset, toRenewed(half, checkTimesOf(half)));
+    track(
+      underWay,
+      renewed.catch((error) => {
+        warnOfIllegal(half, error);
+        wait();
+      }),
+    );
   }
 
   /** What waited at the end of the last round, if all of it waits still. */
@@ -273,4 +294,22 @@ export class TransactionCheck {
     });
     this.#endPause = undefined;
   }
+}
+
+/** Work that is waited for later: that it has failed is not for the process to die of meanwhile. */
+function track(underWay: Promise<unknown>[], work: Promise<unknown>): void {
+  work.catch(() => {});
+  underWay.push(work);
+}
+
+/**
+ * A half that is too long to be stored once more (its properties are full, or less is allowed now) stays where it is:
+ * it must not keep those behind it from being asked about. @throws any other error
+ */
+function warnOfIllegal({ record }: Half, error: unknown): void {
+  if (!(error instanceof MessageIllegalError)) throw error;
+  logger.warn("the half message {offset} of a transaction can't be stored anew: {error}", {
+    offset: record.queueOffset,
+    error,
+  });
 }

@@ -31,6 +31,8 @@ import { SettledHalves } from "./settled_halves.ts";
 const logger = getLogger(["rmq", "broker"]);
 
 export interface TransactionStore {
+  /** End of the log as appended. */
+  readonly maxPhysicalOffset: number;
   readonly writtenOffset: number;
   readonly flushedOffset: number;
   flush(): Promise<void>;
@@ -188,6 +190,12 @@ export class Transactions {
     this.#settled.add(halfOffset);
   }
 
+  /** Asks nobody any more about a half that can't be stored elsewhere; should its producer decide, that counts. */
+  abandon(halfOffset: number): void {
+    this.#noteMoved(halfOffset, GIVEN_UP);
+    this.#settled.add(halfOffset);
+  }
+
   /**
    * Takes into account that a half of Apache's is a copy: its producer names the first one. Returns whether that
    * one is settled.
@@ -269,7 +277,7 @@ export class Transactions {
   ): void {
     const { store } = this.#options;
     const appended = message && store.append(message);
-    const op = this.#ops.writesAtOnce ? this.#appendOp(offset, appended !== undefined) : undefined;
+    const op = this.#ops.writesAtOnce ? this.#appendOp(offset, appended) : undefined;
     const last = op ?? appended;
     if (last === undefined) {
       this.#settled.add(offset);
@@ -293,12 +301,16 @@ export class Transactions {
     });
   }
 
-  /** Where the store takes no more behind the final message, what is settled is noted later. */
-  #appendOp(offset: number, hasFinal: boolean): Appended | undefined {
+  /**
+   * Where the store takes no more behind the final message, what is settled is noted later.
+   * @throws what the store says, where it has given up the final message, too: it was not written yet
+   */
+  #appendOp(offset: number, final: Appended | undefined): Appended | undefined {
+    const { store } = this.#options;
     try {
-      return this.#options.store.append(this.#ops.messageOf(offset));
+      return store.append(this.#ops.messageOf(offset));
     } catch (error) {
-      if (hasFinal) return undefined;
+      if (final !== undefined && final.endOffset <= store.maxPhysicalOffset) return undefined;
       throw error;
     }
   }

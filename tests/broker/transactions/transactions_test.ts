@@ -12,6 +12,7 @@ import {
   propertiesOf,
   recordsIn,
 } from "../../harness/broker_parts.ts";
+import { MessageIllegalError } from "../../../src/store/types.ts";
 import { ManualClock } from "../../harness/manual_clock.ts";
 import { bodyBytes, MemoryConnection } from "../../harness/memory_connection.ts";
 import type { MemoryFiles } from "../../harness/memory_files.ts";
@@ -300,6 +301,30 @@ describe("a commit", () => {
   });
 });
 
+test("a commit whose note finds no room, and takes the message with it, leaves the transaction open", async () => {
+  await broker.close();
+  await start({ pairs: ["mappedFileSizeCommitLog=4096"] });
+  broker.createTopic("T");
+  // from here on the lengths are known
+  await end(await sendHalf("a"), COMMIT);
+  const finalBytes = (await broker.last("T")).totalBytes;
+  const opBytes = (await broker.last(OP)).totalBytes;
+  await broker.send({ topic: "T", body: "a" });
+  const plainBytes = (await broker.last("T")).totalBytes - 1;
+  const sent = await sendHalf("b");
+  const room = 4096 - broker.store.maxPhysicalOffset % 4096 - finalBytes - opBytes;
+  await broker.send({ topic: "T", body: "f".repeat(room - plainBytes) });
+  const full = broker.files.fail({ operation: "create", code: "ENOSPC", path: /commitlog/ });
+  assert.equal((await end(sent, COMMIT)).code, 14);
+  assert.equal(full.hits, 1);
+  await pass(2000);
+  await broker.send({ topic: "T", body: "takes its place" });
+  await pass(2000);
+  assert.equal(broker.transactions.transactions.firstOpen, 1);
+  assert.equal((await end(sent, COMMIT)).code, 0);
+  assert.equal((await broker.bodies("T")).at(-1), "b");
+});
+
 test("a rollback delivers nothing, and is noted", async () => {
   const sent = await sendHalf("a");
   assert.equal((await end(sent, ROLLBACK)).code, 0);
@@ -441,6 +466,49 @@ describe("a producer that has not decided", () => {
     asked.unsentBytes = 0;
     await pass(1000);
     assert.equal(questionsTo(asked).length, 1);
+  });
+
+  test("that is too long to be stored once more is asked about as it is, and so are others", async () => {
+    const asked = producer();
+    await sendHalf("a", { long: "x" });
+    const { length } = (await broker.last(HALF)).properties;
+    await sendHalf("a", { long: "x".repeat(32767 - length - 9) });
+    await sendHalf("b");
+    await pass(30_000);
+    assert.deepEqual(questionsTo(asked).map(({ record }) => bodyOf(record)), ["a", "a", "b"]);
+    const question = questionsTo(asked).find(({ queueOffset }) => queueOffset === "1")!;
+    assert.equal((await end(question, COMMIT, { fromTransactionCheck: "true" })).code, 0);
+    assert.deepEqual(await broker.bodies("T"), ["a"]);
+  });
+
+  test("that can't be stored at all any more is left where it is in the end", async () => {
+    await sendHalf("long ".repeat(10));
+    await sendHalf("b");
+    broker.settings = { ...broker.settings, transactionCheckMax: 1, fileReservedHours: 1 };
+    const { store } = broker;
+    const append = store.append.bind(store);
+    store.append = (draft) => {
+      if (draft.body.length > 10) throw new MessageIllegalError("less is allowed now");
+      return append(draft);
+    };
+    await pass(2 * 3_600_000, 30_000);
+    assert.equal(broker.transactions.transactions.openCount, 0);
+    assert.deepEqual(await broker.bodies(GIVEN_UP), ["b"]);
+  });
+
+  test("whose storing fails while another producer is waited for is asked about later", async () => {
+    const asked = producer();
+    const slow = producer("slow");
+    slow.unsentBytes = 2 << 20;
+    await sendHalf("a");
+    await sendHalf("b", { PGROUP: "slow" });
+    await pass(29_000);
+    broker.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: 1 });
+    await pass(1500, 10);
+    slow.unsentBytes = 0;
+    await pass(31_000);
+    assert.equal(questionsTo(asked).length, 1);
+    assert.ok(questionsTo(slow).length > 0);
   });
 
   test("is not asked about what the disk does not take, but later", async () => {
