@@ -27,7 +27,7 @@ const REPEAT_PROBLEM_MS = 60_000;
 /** A master that has not flushed yet does not show its newest messages: a difference is looked at so many times. */
 const LOOKS_AT_DIFFERENCE = 2;
 const SECOND_LOOK_MS = 1000;
-/** Where so much comes at once, more is under way: then a report for every bit of it would only cost time. */
+/** Where so much comes at once, more is under way. While a slave catches up, a report for all of it only costs time. */
 const BULK_BYTES = 60 << 10;
 /** In bulk a report leaves when so much more is safe, or after so long. */
 const BULK_REPORT_BYTES = 256 << 10;
@@ -82,6 +82,7 @@ export class ReplicationSlave {
   /** The end of the log when the connection was made. */
   #connectedEnd = 0;
   #reported = -1;
+  /** From the connection on, until the master has nothing more at once: nobody can wait for what is under way. */
   #isBulk = false;
   #bulkReport: Timer | undefined;
   #lastReportMs = 0;
@@ -207,6 +208,7 @@ export class ReplicationSlave {
     const { store, startAtLastFile } = this.#options;
     this.#startOffset = startOffset;
     this.#connectedEnd = store.writtenOffset;
+    this.#isBulk = true;
     if (startOffset === 0 && masterEnd > 0 && store.maxPhysicalOffset === 0 && !startAtLastFile) {
       store.appendReplicated(0, FIRST_BYTE);
       this.#send(FIRST_BYTE.length);
@@ -234,7 +236,7 @@ export class ReplicationSlave {
     const { store, clock } = this.#options;
     this.#lastReadMs = clock.monotonicMs();
     this.#rate.add(bytes.length);
-    this.#isBulk = bytes.length >= BULK_BYTES;
+    this.#isBulk &&= bytes.length >= BULK_BYTES;
     try {
       try {
         frames.read(bytes);
@@ -262,16 +264,15 @@ export class ReplicationSlave {
   #reportGrowth(): void {
     const offset = this.#safeOffset();
     if (this.#pipe === undefined || offset <= this.#reported) return;
+    if (this.#isPaused) this.#pauseIfAhead();
     if (this.#isBulk && offset - this.#reported < BULK_REPORT_BYTES) {
       this.#bulkReport ??= this.#options.clock.after(BULK_REPORT_MS, () => {
         this.#bulkReport = undefined;
-        this.#isBulk = false;
-        this.#reportGrowth();
+        if (this.#pipe !== undefined && this.#safeOffset() > this.#reported) this.#send(this.#safeOffset());
       });
       return;
     }
     this.#send(offset);
-    if (this.#isPaused) this.#pauseIfAhead();
   }
 
   #safeOffset(): number {
