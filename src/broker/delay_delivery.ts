@@ -202,6 +202,8 @@ class Level {
   #options: DelayDeliveryOptions;
   /** Everything before is delivered, perhaps not yet stored. */
   #nextOffset: number;
+  /** Copies on their way to the disk. */
+  #underWayCount = 0;
   /** More is due than could be delivered at a time. */
   #hasMore = false;
   /** When the first message that waits is due; Infinity where nobody knows. */
@@ -293,6 +295,7 @@ class Level {
       return;
     }
     this.#nextOffset = offset + 1;
+    this.#underWayCount++;
     this.#options.whenStored(appended.endOffset, (outcome) => this.#onStored(offset, outcome));
   }
 
@@ -302,7 +305,10 @@ class Level {
   }
 
   #onStored(offset: number, outcome: Outcome): void {
+    this.#underWayCount--;
     if (outcome instanceof Error) this.#nextOffset = this.offset;
+    // also past what was left out behind the last copy
+    else if (this.#underWayCount === 0) this.offset = this.#nextOffset;
     else if (offset + 1 > this.offset && offset < this.#nextOffset) this.offset = offset + 1;
     // in another turn, so that others are served between
     if (this.#hasMore && this.offset === this.#nextOffset) setImmediate(() => this.deliverDue());

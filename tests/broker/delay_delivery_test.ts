@@ -172,6 +172,16 @@ describe("a delayed message", () => {
     assert.equal(offsetOf(1), 3);
   });
 
+  test("comes behind however many that can't be delivered", async () => {
+    await send(1, "a");
+    const message = { ...(await draftOf({ DELAY: "1" })), topic: SCHEDULE, queueId: 0 };
+    for (let i = 0; i < 1500; i++) broker.store.append(message);
+    await send(1, "b");
+    await pass(3000);
+    assert.deepEqual(await broker.bodies("T"), ["a", "b"]);
+    assert.equal(offsetOf(1), 1502);
+  });
+
   test("of a store that Apache filled may have no place to go: it is left out", async () => {
     const message = { ...(await draftOf({ DELAY: "1" })), topic: SCHEDULE, queueId: 0 };
     broker.store.append(message);
