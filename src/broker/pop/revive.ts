@@ -144,6 +144,8 @@ interface Pending {
   readonly checkPoint: CheckPoint;
   /** Its offset in the revive queue. */
   readonly reviveOffset: number;
+  /** Its end in the log: before that is flushed, a power cut may give its offset to another one. */
+  readonly endOffset: number;
 }
 
 class ReviveQueue {
@@ -246,7 +248,7 @@ class ReviveQueue {
     try {
       switch (properties.get(Property.TAGS)) {
         case ReviveTag.CHECK_POINT:
-          this.#expect(decodeCheckPoint(record.body), record.queueOffset, deliveryMs);
+          this.#expect(decodeCheckPoint(record.body), record, deliveryMs);
           break;
         case ReviveTag.ACK:
           this.#acknowledge(decodeAck(record.body));
@@ -273,17 +275,17 @@ class ReviveQueue {
    * it from being settled; no broker writes such.
    * @throws MalformedError
    */
-  #expect(checkPoint: CheckPoint, reviveOffset: number, deliveryMs: number): void {
+  #expect(checkPoint: CheckPoint, record: MessageRecord, deliveryMs: number): void {
     const earlyMs = reviveTimeMs(checkPoint) - deliveryMs;
     if (!(earlyMs <= MAX_EARLY_MS)) {
       throw new MalformedError(`a check point came ${earlyMs} ms before its time`);
     }
     const key = this.#keyOf(checkPoint);
     const before = this.#pending.get(key)?.checkPoint;
-    if (before === undefined) this.#pending.set(key, { checkPoint, reviveOffset });
-    else if (!isSame(before, checkPoint)) {
-      this.#pending.set(`${key}#${reviveOffset}`, { checkPoint, reviveOffset });
-    }
+    const { queueOffset: reviveOffset, physicalOffset, totalBytes } = record;
+    const pending = { checkPoint, reviveOffset, endOffset: physicalOffset + totalBytes };
+    if (before === undefined) this.#pending.set(key, pending);
+    else if (!isSame(before, checkPoint)) this.#pending.set(`${key}#${reviveOffset}`, pending);
   }
 
   /** One that comes when its check point is settled, or names none, says nothing any more. */
@@ -312,7 +314,7 @@ class ReviveQueue {
       const endOffset = await this.#giveOut(pending.checkPoint);
       if (epoch !== this.#epoch) return;
       this.#pending.delete(key);
-      this.#lastEndOffset = Math.max(this.#lastEndOffset, endOffset);
+      this.#lastEndOffset = Math.max(this.#lastEndOffset, pending.endOffset, endOffset);
       this.#steps.push({ reviveOffset: pending.reviveOffset, endOffset: this.#lastEndOffset });
       this.commitFlushed();
     }

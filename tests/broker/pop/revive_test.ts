@@ -53,6 +53,21 @@ test("a check point is settled two seconds after the end of its invisible time, 
   await parts.close();
 });
 
+test("a check point is committed when it is on the disk, also where nothing had to be given out again", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a"]);
+  const [message] = await parts.popNow({ header: { invisibleTime: "5000" } });
+  await parts.ack(message);
+  const syncs = parts.parts.files.holdSyncs();
+  await parts.pass(9 * SECOND);
+  assert.equal(parts.parts.store.maxOffset(REVIVE_TOPIC, 0), 2);
+  const { offsets } = parts.parts;
+  assert.equal(offsets.query(REVIVE_GROUP, REVIVE_TOPIC, 0), -1);
+  syncs.release();
+  assert.equal(await settledUpTo(parts), 0);
+  await parts.close();
+});
+
 test("a check point that comes twice does not take those between with it", async () => {
   const parts = await broker();
   await parts.send("T", ["a", "b"]);
