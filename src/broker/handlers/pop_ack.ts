@@ -135,7 +135,12 @@ function ackInOrder(options: PopAckOptions, batch: PoppedBatch, offset: number):
   const { offsets, order } = options;
   const committed = offsets.query(group, topic, queueId);
   if (offset < committed) return;
-  const next = order.ack(topic, group, queueId, offset, popTimeMs);
+  let next = order.ack(topic, group, queueId, offset, popTimeMs);
+  if (next === "FORGOTTEN") {
+    // Nobody knows whether those before it were dealt with: only the next one takes the group further.
+    if (offset !== committed || offset >= options.store.maxOffset(topic, queueId)) return;
+    next = offset + 1;
+  }
   if (next === "STALE") return;
   if (next === "UNKNOWN") {
     throw new RemotingError(

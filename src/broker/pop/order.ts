@@ -37,8 +37,11 @@ interface Entry extends QueueOrder {
   timer: Timer | undefined;
 }
 
-/** What an acknowledgement came to: the next offset to commit; that it is too late; that there is no such message. */
-export type OrderAck = number | "STALE" | "UNKNOWN";
+/**
+ * What an acknowledgement came to: the next offset to commit; that it is too late; that there is no such message; that
+ * nothing is known of its batch, as after a crash.
+ */
+export type OrderAck = number | "STALE" | "UNKNOWN" | "FORGOTTEN";
 
 export class PopOrder {
   #options: PopOrderOptions;
@@ -110,7 +113,7 @@ export class PopOrder {
 
   ack(topic: string, group: string, queueId: number, queueOffset: number, popTimeMs: number): OrderAck {
     const entry = this.#entries.get(keyOf(topic, group, queueId));
-    if (entry === undefined) return queueOffset + 1;
+    if (entry === undefined) return "FORGOTTEN";
     const { info } = entry;
     if (info.popTimeMs !== popTimeMs) return "STALE";
     const index = info.offsets.indexOf(queueOffset);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
 import { Subscription } from "../../../src/broker/subscription.ts";
 import { ResponseCode } from "../../../src/protocol/response_code.ts";
+import { MemoryFiles } from "../../harness/memory_files.ts";
 import { until } from "../../harness/until.ts";
 import { bodiesOf, messagesOf, PopParts } from "./parts.ts";
 
@@ -447,5 +448,34 @@ test("who asks is told how many wait, whether there is a message, and which", as
   assert.deepEqual(bodiesOf(messagesOf(peek)), ["a"]);
   const nothing = await parts.ask(RequestCode.PEEK_MESSAGE, { ...place, maxMsgNums: "5" });
   assert.equal(nothing.code, ResponseCode.PULL_NOT_FOUND);
+  await parts.close();
+});
+
+/** A broker whose last batch in order is known to its client only, as after a crash. */
+async function withForgottenBatch() {
+  const files = new MemoryFiles();
+  const parts = await PopParts.open({ files });
+  parts.parts.createTopic("T");
+  await parts.send("T", ["a", "b", "c"]);
+  const popped = await parts.popNow({ header: { order: "true" } });
+  assert.deepEqual(bodiesOf(popped), ["a", "b", "c"]);
+  await parts.close();
+  files.remove("/store/config/consumerOrderInfo.json");
+  return { parts: await PopParts.open({ files, clock: parts.parts.clock }), popped };
+}
+
+test("after a crash an acknowledgement in order does not pass over messages before its own", async () => {
+  const { parts, popped } = await withForgottenBatch();
+  assert.equal((await parts.ack(popped[2])).code, 0);
+  assert.equal(parts.parts.offsets.query("G", "T", 0), 0);
+  assert.deepEqual(bodiesOf(await parts.popNow({ header: { order: "true", maxMsgNums: "1" } })), ["a"]);
+  await parts.close();
+});
+
+test("after a crash acknowledgements that come in their order go on", async () => {
+  const { parts, popped } = await withForgottenBatch();
+  for (const message of popped.slice(0, 2)) await parts.ack(message);
+  assert.equal(parts.parts.offsets.query("G", "T", 0), 2);
+  assert.deepEqual(bodiesOf(await parts.popNow({ header: { order: "true" } })), ["c"]);
   await parts.close();
 });
