@@ -236,9 +236,9 @@ export function asBuffer(bytes: Uint8Array): Buffer {
   return bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Writes a safe integer as 8 bytes, two's complement. */
+/** Writes a safe integer as 8 bytes, two's complement; what `readLong` gives for others does no harm. */
 export function writeLong(target: Buffer, value: number, at: number): void {
-  target.writeInt32BE(Math.floor(value / 0x100000000), at);
+  target.writeInt32BE(Math.min(Math.floor(value / 0x100000000), 0x7fffffff), at);
   target.writeInt32BE(value | 0, at + 4);
 }
 

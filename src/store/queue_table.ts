@@ -12,6 +12,7 @@ import { MessageIllegalError } from "./types.ts";
 const logger = getLogger(["rmq", "store"]);
 
 /** Of Linux file systems. */
+const MAX_QUEUE_ID = 0x7fffffff;
 const MAX_NAME_BYTES = 255;
 
 /** Queues that have entries, and the sum of their ends. */
@@ -73,12 +74,12 @@ export class QueueTable {
     return this.#topics.get(topic)?.get(queueId);
   }
 
-  /** @throws MessageIllegalError for a name that can't be a directory */
+  /** @throws MessageIllegalError for a name that can't be a directory, or an id that is no Java int */
   getOrCreate(topic: string, queueId: number): ConsumeQueue {
     let queues = this.#topics.get(topic);
     let queue = queues?.get(queueId);
     if (queue === undefined) {
-      if (!isDirectoryName(topic) || !(queueId >= 0)) {
+      if (!isDirectoryName(topic) || !(queueId >= 0 && queueId <= MAX_QUEUE_ID)) {
         throw new MessageIllegalError(
           `the topic ${JSON.stringify(topic)}, queue ${queueId}, can't be stored`,
         );
@@ -162,5 +163,5 @@ function isDirectoryName(topic: string): boolean {
 
 /** Whether a directory's name is the id of a queue: a Java int as Java writes it. */
 function isQueueId(name: string): boolean {
-  return /^(0|[1-9][0-9]{0,9})$/.test(name) && Number(name) <= 0x7fffffff;
+  return /^(0|[1-9][0-9]{0,9})$/.test(name) && Number(name) <= MAX_QUEUE_ID;
 }

@@ -56,6 +56,15 @@ describe("record", () => {
     assert.equal(encode(message()).toString("hex"), FROM_JAVA.toString("hex"));
   });
 
+  test("a time at the end of what Java can count is read, and can be written again", () => {
+    const bytes = encode(message());
+    bytes.set(Buffer.from("7fffffffffffffff", "hex"), 40);
+    const record = decodeRecord(bytes) as MessageRecord;
+    assert.ok(record.bornTimestampMs > Number.MAX_SAFE_INTEGER);
+    const again = decodeRecord(encode(record)) as MessageRecord;
+    assert.ok(again.bornTimestampMs > Number.MAX_SAFE_INTEGER);
+  });
+
   test("writeRecord() writes what Java writes, with IPv6 hosts", () => {
     const bornIp = new Uint8Array(16);
     bornIp[15] = 1;

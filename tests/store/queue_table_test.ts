@@ -53,6 +53,7 @@ test("a topic that can't be a directory is refused, and leaves no trace", () => 
   }
   assert.throws(() => table.getOrCreate("A", -1), MessageIllegalError);
   assert.throws(() => table.getOrCreate("A", NaN), MessageIllegalError);
+  assert.throws(() => table.getOrCreate("A", 2 ** 31), MessageIllegalError);
   assert.deepEqual(table.topics(), []);
 });
 

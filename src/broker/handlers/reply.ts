@@ -75,8 +75,7 @@ class Replies {
       // both at once: a client that is slow to read does not hold up the one that replies any longer
       const pushed = this.#push(request, send);
       const stored = storeReplies ? this.#store(request, send, queueId) : undefined;
-      const problem = await pushed;
-      const place = await stored;
+      const [problem, place] = await Promise.all([pushed, stored]);
       if (problem === undefined || place !== undefined) {
         fields.msgId = place?.msgId ?? "0";
         fields.queueId = String(queueId);

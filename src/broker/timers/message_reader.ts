@@ -7,6 +7,8 @@ const logger = getLogger(["rmq", "broker"]);
 
 /** A place on the disk that can't be read so often is given up, so that those behind it come at all. */
 const MAX_TRIES = 10;
+/** What says nothing of a place: it can be read when others have closed their files. */
+const PASSING_CODES: readonly unknown[] = ["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"];
 
 /** Where a message of the timer topic lies in the CommitLog. */
 export interface MessagePlace {
@@ -57,6 +59,7 @@ export class MessageReader {
   }
 
   #onFailed({ physicalOffset }: MessagePlace, error: unknown): undefined {
+    if (PASSING_CODES.includes((error as { code?: unknown }).code)) throw error;
     const failing = this.#failing;
     if (failing.physicalOffset !== physicalOffset) this.#failing = { physicalOffset, tries: 1 };
     else if (++failing.tries >= MAX_TRIES) {

@@ -150,6 +150,18 @@ test("a reply to a topic that can't be is refused before anything is pushed", as
   assert.equal(requester.calls.length, 0);
 });
 
+test("a reply that the store stumbles over is an error, and only that", async () => {
+  broker.store.append = () => {
+    throw new RangeError("unforeseen");
+  };
+  const answered = reply();
+  await turns();
+  requester.calls[0].answer({ code: 0 });
+  const { code, remark } = await answered;
+  assert.equal(code, 1);
+  assert.match(remark!, /unforeseen/);
+});
+
 test("a reply that the disk does not take is pushed all the same", async () => {
   broker.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: 1 });
   const answered = reply();

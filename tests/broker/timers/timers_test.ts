@@ -462,6 +462,15 @@ describe("after a restart", () => {
   });
 });
 
+test("a message that names a queue which can't be is left out, and does no harm", async () => {
+  const properties = { REAL_TOPIC: "T", REAL_QID: "9999999999", TIMER_OUT_MS: "1" };
+  broker.createTopic("rmq_sys_wheel_timer");
+  assert.equal((await broker.send({ topic: "rmq_sys_wheel_timer", properties })).code, 0);
+  await sendAt(1500, "a");
+  await pass(3000);
+  assert.deepEqual(await broker.bodies("T"), ["a"]);
+});
+
 describe("a disk that fails", () => {
   test("holds up messages, and loses none", async () => {
     await sendAt(1500, "a");
