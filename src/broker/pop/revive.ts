@@ -178,7 +178,6 @@ class ReviveQueue {
           error,
         });
       }
-      this.startOver();
     }).finally(() => this.#looking = undefined);
   }
 
@@ -320,7 +319,10 @@ class ReviveQueue {
     }
   }
 
-  /** @returns the end of the last record that was written for it */
+  /**
+   * Should it fail in between, what was given out until then is not given out again by the next try.
+   * @returns the end of the last record that was written for it
+   */
   async #giveOut(checkPoint: CheckPoint): Promise<number> {
     const { topics, groups } = this.#options;
     const { topic, group } = checkPoint;
@@ -334,7 +336,11 @@ class ReviveQueue {
     let endOffset = 0;
     for (const [index, offset] of checkPoint.offsets.entries()) {
       if ((checkPoint.acked & (1 << index)) !== 0) continue;
+      const epoch = this.#epoch;
       endOffset = Math.max(endOffset, await this.#giveOutOne(checkPoint, offset));
+      if (epoch !== this.#epoch) return endOffset;
+      checkPoint.acked |= 1 << index;
+      this.#lastEndOffset = Math.max(this.#lastEndOffset, endOffset);
     }
     return endOffset;
   }
@@ -358,7 +364,13 @@ class ReviveQueue {
     if (!this.#makeTopic(retryTopic, group)) {
       return this.#putAgain(checkPoint, offset, "its retry topic can't be made");
     }
-    const appended = this.#append(this.#copyOf(record, retryTopic, checkPoint), record);
+    let appended: Appended;
+    try {
+      appended = this.#append(this.#copyOf(record, retryTopic, checkPoint), record);
+    } catch (error) {
+      if (!(error instanceof MessageIllegalError)) throw error;
+      return this.#putAgain(checkPoint, offset, error);
+    }
     const { endOffset } = appended;
     this.#options.statistics.onStored(retryTopic, 1, endOffset - appended.physicalOffset);
     this.#options.inFlight.subtract(topic, group, queueId, checkPoint.popTimeMs, 1);
@@ -415,7 +427,7 @@ class ReviveQueue {
     };
   }
 
-  /** Properties that have no room for what is added go without it. @throws StoreRefusedError */
+  /** Properties that have no room for what is added go without it. @throws StoreRefusedError, MessageIllegalError */
   #append(draft: MessageDraft, record: MessageRecord): Appended {
     try {
       return this.#options.store.append(draft);

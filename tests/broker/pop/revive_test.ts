@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { REVIVE_GROUP, reviveTopicOf } from "../../../src/broker/pop/revive_log.ts";
 import { encodeProperties } from "../../../src/protocol/properties.ts";
+import { MessageIllegalError } from "../../../src/store/types.ts";
 import { MemoryFiles } from "../../harness/memory_files.ts";
 import { bodiesOf, PopParts } from "./parts.ts";
 
@@ -159,6 +160,45 @@ test("a message that can't be given out again is tried later", async () => {
   assert.deepEqual(await parts.popNow(), []);
   await parts.pass(12 * SECOND);
   assert.deepEqual(bodiesOf(await parts.popNow()), ["a"]);
+  await parts.close();
+});
+
+/** Has messages with this body refused by the store. @returns what takes them again */
+function refuse(parts: PopParts, body: string, error: Error): () => void {
+  const { store } = parts.parts;
+  const append = store.append.bind(store);
+  store.append = (draft) => {
+    if (new TextDecoder().decode(draft.body) === body) throw error;
+    return append(draft);
+  };
+  return () => store.append = append;
+}
+
+test("a message that can't be stored again holds up no others, and has none come over and over", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a", "b", "c"]);
+  await parts.popNow({ header: { invisibleTime: "5000" } });
+  const take = refuse(parts, "b", new MessageIllegalError("less is allowed now"));
+  await parts.pass(15 * SECOND);
+  assert.deepEqual(await parts.parts.bodies("%RETRY%G_T"), ["a", "c"]);
+  take();
+  await parts.pass(15 * SECOND);
+  assert.deepEqual(await parts.parts.bodies("%RETRY%G_T"), ["a", "c", "b"]);
+  await parts.close();
+});
+
+test("what was given out before something unforeseen is not given out with each try", async () => {
+  const parts = await broker();
+  await parts.send("T", ["a", "b"]);
+  await parts.popNow({ header: { invisibleTime: "5000" } });
+  const take = refuse(parts, "b", new RangeError("unforeseen"));
+  await parts.pass(15 * SECOND);
+  assert.deepEqual(await parts.parts.bodies("%RETRY%G_T"), ["a"]);
+  assert.equal(await settledUpTo(parts), -1);
+  take();
+  await parts.pass(2 * SECOND);
+  assert.deepEqual(await parts.parts.bodies("%RETRY%G_T"), ["a", "b"]);
+  assert.equal(await settledUpTo(parts), 0);
   await parts.close();
 });
 
