@@ -23,6 +23,8 @@ const logger = getLogger(["rmq", "broker"]);
 const LOOK_INTERVAL_MS = 100;
 /** Copies of one level on their way to the disk at the same time. */
 const MAX_UNDER_WAY = 1024;
+/** Others are served after so long: messages that have waited for hours may have to come from the device. */
+const SLICE_MS = 3;
 
 export interface DelayStore {
   readonly writtenOffset: number;
@@ -253,6 +255,7 @@ class Level {
     if (this.#nextOffset < minOffset) this.offset = this.#nextOffset = minOffset;
     const maxOffset = store.maxOffset(SCHEDULE_TOPIC, queueId);
     this.#hasMore = false;
+    const startMs = clock.monotonicMs();
     while (this.#nextOffset < maxOffset) {
       this.#hasMore = this.#nextOffset - this.offset >= MAX_UNDER_WAY;
       if (this.#hasMore) return;
@@ -262,6 +265,9 @@ class Level {
         return;
       }
       this.#deliver(entry && store.readMessage(entry.physicalOffset));
+      if (clock.monotonicMs() - startMs < SLICE_MS) continue;
+      setImmediate(() => this.deliverDue());
+      return;
     }
   }
 

@@ -387,6 +387,38 @@ describe("where delivery fails", () => {
   });
 });
 
+/** A clock by which everything takes its time. */
+class SlowClock extends ManualClock {
+  #askedCount = 0;
+
+  override monotonicMs(): number {
+    return super.monotonicMs() + this.#askedCount++;
+  }
+}
+
+test("others are served while many messages are delivered that take long to read", async () => {
+  await broker.close();
+  await start({ clock: new SlowClock() });
+  broker.createTopic("T");
+  for (let i = 0; i < 200; i++) await send(1, String(i));
+  const { store } = broker;
+  const append = store.append.bind(store);
+  let turn = 0;
+  const counts: number[] = [];
+  store.append = (draft) => {
+    counts[turn] = (counts[turn] ?? 0) + 1;
+    return append(draft);
+  };
+  broker.clock.advance(1100);
+  while (store.maxOffset("T", 0) < 200) {
+    turn++;
+    await setImmediate();
+    broker.clock.advance(1);
+  }
+  assert.deepEqual(await broker.bodies("T"), Array.from({ length: 200 }, (_, i) => String(i)));
+  assert.ok(Math.max(...counts.filter(Boolean)) <= 20, String(counts));
+});
+
 /** A clock that an operator sets. */
 class SetClock extends ManualClock {
   #shiftMs = 0;
