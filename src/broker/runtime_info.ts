@@ -135,19 +135,21 @@ function addTotals(set: Setter, statistics: Statistics): void {
   set("msgGetTotalTodayNow", now.got);
 }
 
-/** Ratios are fractions; where the disk can't be asked, they are -1 and its capacity is left out. */
+/** Ratios are fractions; where the disk can't be asked, they are -1 and its capacity is 0 B. */
 function addDisks(set: Setter, options: RuntimeInfoOptions): void {
   let commitLogRatio = -1;
   let consumeQueueRatio = -1;
+  let space = { totalBytes: 0, usableBytes: 0 };
   try {
     const use = options.store.diskUse();
     commitLogRatio = Math.ceil(use.commitLogPercent) / 100;
     consumeQueueRatio = Math.ceil(use.consumeQueuePercent) / 100;
-    const { totalBytes, usableBytes } = options.space(options.storeDirectory);
-    set("commitLogDirCapacity", `Total : ${bytesText(totalBytes)}, Free : ${bytesText(usableBytes)}.`);
+    space = options.space(options.storeDirectory);
   } catch (error) {
     logger.warn("the disk can't be asked how full it is: {error}", { error });
   }
+  const { totalBytes, usableBytes } = space;
+  set("commitLogDirCapacity", `Total : ${bytesText(totalBytes)}, Free : ${bytesText(usableBytes)}.`);
   set(`commitLogDiskRatio_${options.commitLogDirectory}`, commitLogRatio);
   set("commitLogDiskRatio", commitLogRatio);
   set("consumeQueueDiskRatio", consumeQueueRatio);

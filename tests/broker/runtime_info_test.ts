@@ -91,6 +91,46 @@ test("what readers parse as numbers are numbers", () => {
   }
 });
 
+/** What rocketmq-exporter reads, by how it parses it: one that fails drops all of a broker's metrics. */
+const READ_BY_EXPORTER: [pattern: RegExp, keys: string][] = [
+  [/^-?\d+$/, "msgPutTotalTodayNow msgPutTotalTodayMorning msgPutTotalYesterdayMorning msgGetTotalTodayNow"],
+  [/^-?\d+$/, "msgGetTotalTodayMorning msgGetTotalYesterdayMorning dispatchBehindBytes dispatchMaxBuffer"],
+  [/^-?\d+$/, "putMessageSizeTotal putMessageTimesTotal putMessageEntireTimeMax getMessageEntireTimeMax"],
+  [/^-?\d+$/, "earliestMessageTimeStamp startAcceptSendRequestTimeStamp pageCacheLockTimeMills"],
+  [
+    /^-?\d+$/,
+    "commitLogMinOffset commitLogMaxOffset bootTimestamp remainTransientStoreBufferNumbs brokerVersion",
+  ],
+  [/^-?\d+$/, "sendThreadPoolQueueSize sendThreadPoolQueueCapacity sendThreadPoolQueueHeadWaitTimeMills"],
+  [/^-?\d+$/, "pullThreadPoolQueueSize pullThreadPoolQueueCapacity pullThreadPoolQueueHeadWaitTimeMills"],
+  [/^-?\d+$/, "queryThreadPoolQueueSize queryThreadPoolQueueCapacity queryThreadPoolQueueHeadWaitTimeMills"],
+  [
+    /^-?\d+(\.\d+)?$/,
+    "putMessageAverageSize commitLogDiskRatio consumeQueueDiskRatio putLatency99 putLatency999",
+  ],
+  [/^\d+\.\d+ \d+\.\d+ \d+\.\d+$/, "putTps getFoundTps getMissTps getTotalTps getTransferedTps"],
+  [/^(null|(\[\S+\]:\d+ ){13})$/, "putMessageDistributeTime"],
+  [/^\d+(\.\d+)? [KMGTP]?i?B$/, "remainHowManyDataToFlush"],
+  [/^Total : \d+(\.\d+)? \w+, Free : \d+(\.\d+)? \w+\.$/, "commitLogDirCapacity"],
+  [/^V\d_\d+_\d+$/, "brokerVersionDesc"],
+  [/^\[ [\d,]+ days, \d+ hours, \d+ minutes, \d+ seconds \]$/, "runtime"],
+];
+
+test("rocketmq-exporter can parse all that it reads, of a broker that has just started and of a busy one", () => {
+  const { clock, statistics, all } = options();
+  all.putTimes.start();
+  for (const state of ["started", "busy"]) {
+    const info = runtimeInfo(all);
+    assert.equal(info.get("putMessageDistributeTime") === "null", state === "started");
+    for (const [pattern, keys] of READ_BY_EXPORTER) {
+      for (const key of keys.split(" ")) assert.match(info.get(key) ?? "absent", pattern, `${state}: ${key}`);
+    }
+    statistics.onStored("T", 7, 1e9);
+    all.putTimes.record(3);
+    clock.advance(90_000);
+  }
+});
+
 test("counts and speeds are those of the statistics", () => {
   const { clock, statistics, all } = options();
   for (let second = 0; second < 10; second++) {
@@ -134,6 +174,6 @@ test("a disk that can't be asked does not spoil the answer", () => {
     throw new Error("EIO");
   };
   const info = runtimeInfo(options({ space: fails }).all);
-  assert.equal(info.has("commitLogDirCapacity"), false);
+  assert.equal(info.get("commitLogDirCapacity"), "Total : 0 B, Free : 0 B.");
   assert.equal(info.get("commitLogDiskRatio"), "0.13");
 });

@@ -142,9 +142,8 @@ function queryConsumeQueue({ store, clients }: AdminBrokerOptions, request: Requ
     });
   }
   const subscriptionData = subscription && subscriptionDataToJson(subscription);
-  return success(
-    encodeJson({ filterData: "null", maxQueueIndex, minQueueIndex, queueData, subscriptionData }),
-  );
+  const filterData = subscription && "null";
+  return success(encodeJson({ filterData, maxQueueIndex, minQueueIndex, queueData, subscriptionData }));
 }
 
 function refused(remark: string): RemotingError {

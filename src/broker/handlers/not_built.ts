@@ -34,6 +34,7 @@ const TABLE: readonly NotBuilt[] = [
       RequestCode.UPDATE_AND_CREATE_ACL_CONFIG,
       RequestCode.DELETE_ACL_CONFIG,
       RequestCode.GET_BROKER_CLUSTER_ACL_INFO,
+      RequestCode.GET_BROKER_CLUSTER_ACL_CONFIG,
       RequestCode.UPDATE_GLOBAL_WHITE_ADDRS_CONFIG,
       RequestCode.AUTH_CREATE_USER,
       RequestCode.AUTH_UPDATE_USER,
@@ -47,6 +48,10 @@ const TABLE: readonly NotBuilt[] = [
       RequestCode.AUTH_LIST_ACL,
     ],
     remark: "access control is not supported by this broker",
+  },
+  {
+    codes: [RequestCode.SWITCH_TIMER_ENGINE],
+    remark: "this broker does not know several timer engines: timed messages are kept in files",
   },
 ];
 

@@ -115,7 +115,9 @@ test("QUERY_CONSUME_QUEUE shows entries, and whether a group would be given them
     shown.queueData.map((entry: { eval: boolean; physicOffset: number }) => [entry.eval, entry.physicOffset]),
     [[true, 500], [false, 600], [true, 700]],
   );
-  assert.equal((await query({ index: "0", count: "100" })).queueData.length, 4);
+  const withoutGroup = await query({ index: "0", count: "100" });
+  assert.equal(withoutGroup.queueData.length, 4);
+  assert.deepEqual(Object.keys(withoutGroup), ["maxQueueIndex", "minQueueIndex", "queueData"]);
   assert.deepEqual((await query({ index: "9", count: "100" })).queueData, []);
   assert.deepEqual(await ask(RequestCode.QUERY_CONSUME_QUEUE, { topic: "no", queueId: "0", count: "1" }), {
     code: ResponseCode.SYSTEM_ERROR,

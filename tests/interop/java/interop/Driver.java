@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.io.PrintStream;
+import java.lang.reflect.Field;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -138,6 +139,7 @@ public final class Driver {
         ByteArrayOutputStream captured = new ByteArrayOutputStream();
         CAPTURE.set(captured);
         try {
+            forgetCommands();
             MQAdminStartup.main0(args, null);
         } catch (Throwable e) {
             e.printStackTrace();
@@ -146,6 +148,15 @@ public final class Driver {
         }
         print(id, "OUTPUT", Map.of("text", captured.toString(StandardCharsets.UTF_8)));
         print(id, "DONE", Map.of());
+    }
+
+    /** Some commands keep a client that they have shut down; main0 adds new ones to the list, and takes the first of a name. */
+    private static void forgetCommands() throws ReflectiveOperationException {
+        for (Field field : MQAdminStartup.class.getDeclaredFields()) {
+            if (!List.class.isAssignableFrom(field.getType())) continue;
+            field.setAccessible(true);
+            ((List<?>) field.get(null)).clear();
+        }
     }
 
     /** What a thread that runs an mqadmin command prints goes to its capture, everything else to the given stream. */
