@@ -1,32 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * rmq and Apache RocketMQ under the same load, one after the other, on the same disk.
+ * rmq and Apache RocketMQ under the same load, one after the other, on the same disk; and rmq beside NATS JetStream.
  *
- * Both run as operators run them: the compiled executable, and a warmed-up JVM. The generator shares the machine
+ * All run as operators run them: the compiled executable, and a warmed-up JVM. The generator shares the machine
  * with the broker it measures, so processor time per message is the fairer comparison when cores are few.
  */
-import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import process from "node:process";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { type Figures, lifeTable, type PeerResults, workloadTable } from "./figures.ts";
-import { generator, type LoadReport, runLoad, runWorkload } from "./generator.ts";
-import { loadAverage, machineFacts, processCpuSeconds, processMemory, timeOfOthers } from "./machine.ts";
-import { findNats, measureNats, type Nats, suitsNats } from "./nats.ts";
+import {
+  comparisonTable,
+  lifeTable,
+  type PeerResults,
+  type ScenarioRow,
+  scenarioTable,
+  workloadTable,
+} from "./figures.ts";
+import { generator, generatorLimit } from "./generator.ts";
+import { loadAverage, machineFacts } from "./machine.ts";
+import { findNats, type Nats } from "./nats.ts";
 import { apachePeer, type Peer, rmqPeer, type RunningPeer } from "./peers.ts";
-import { type Workload, WORKLOADS } from "./workloads.ts";
+import { chooseScenarios, type Scenario, SCENARIOS } from "./scenarios.ts";
+import { inDirectory, inWorkshop, measureAll, note, orNote, type Session, warmUp } from "./session.ts";
+import { chooseWorkloads, hasLimit, NATS_WORKLOADS, WORKLOADS } from "./workloads.ts";
 
 const HELP = `deno task bench [options]
 
   --only NAME,…     Only these workloads: ${WORKLOADS.map((workload) => workload.name).join(" ")}
+                    and scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(" ")}
   --peers NAME,…    Only these: rmq apache nats (default: all; NATS needs Go)
+  --nats            rmq beside NATS JetStream only, at ${NATS_WORKLOADS.join(" ")}
   --no-nats         Without NATS
   --seconds N       Measured time of each workload (6)
   --warm-up N       Load on a fresh server before anything is measured, in seconds (15)
-  --rounds N        Everything N times, the peers in turns; the medians are shown (1)
+  --rounds N        Workloads N times, the peers in turns; the medians are shown (1)
+  --connections N   Idle connections, and groups (10000); more than \`ulimit -n\` allows can't be
+  --piled N         Messages that are piled up in one queue (1000000)
+  --topics N        Of the scenarios with many topics (10000)
+  --gigabytes N     In the store of the start after a clean stop (1)
   --executable FILE Measure this rmq instead of building dist/rmq
   --directory DIR   Where the stores go, by default dist/; must be on the disk that is to be measured
   --markdown FILE   Also put the result into FILE, between its lines ${"`"}measured: begin${"`"} and ${"`"}measured: end${"`"}
@@ -36,25 +48,20 @@ RMQ_LOAD names a generator that is built already.
 
 const root = resolve(fileURLToPath(new URL("../..", import.meta.url)));
 
-interface Session {
-  readonly generator: string;
-  readonly workloads: readonly Workload[];
-  readonly directory: string;
-  readonly seconds: number;
-  readonly warmUpSeconds: number;
-  /** What readers of the tables must know: errors, failed checks. */
-  readonly notes: string[];
-}
-
 async function main(): Promise<void> {
   const { values: options } = parseArgs({
     options: {
       only: { type: "string" },
-      peers: { type: "string", default: "rmq,apache,nats" },
+      peers: { type: "string" },
+      nats: { type: "boolean", default: false },
       "no-nats": { type: "boolean", default: false },
       seconds: { type: "string", default: "6" },
       "warm-up": { type: "string", default: "15" },
       rounds: { type: "string", default: "1" },
+      connections: { type: "string", default: "10000" },
+      piled: { type: "string", default: "1000000" },
+      topics: { type: "string", default: "10000" },
+      gigabytes: { type: "string", default: "1" },
       executable: { type: "string" },
       directory: { type: "string", default: join(root, "dist") },
       markdown: { type: "string" },
@@ -62,228 +69,124 @@ async function main(): Promise<void> {
     },
   });
   if (options.help) return console.log(HELP);
-  const chosen = options.peers.split(",");
-  const heading = [`Load average before the run ${loadAverage().toFixed(2)}`];
+  const chosen = (options.peers ?? (options.nats ? "rmq,nats" : "rmq,apache,nats")).split(",");
+  const { workloads, scenarios } = choose(options.only ?? (options.nats ? NATS_WORKLOADS.join() : undefined));
+  const sizes = {
+    connections: positive("--connections", options.connections),
+    piled: positive("--piled", options.piled),
+    topics: positive("--topics", options.topics),
+    gigabytes: positive("--gigabytes", options.gigabytes),
+  };
+  const rounds = positive("--rounds", options.rounds);
+  const seconds = positive("--seconds", options.seconds);
+  const warmUpSeconds = positive("--warm-up", options["warm-up"]);
+  const notes: string[] = [];
+  const wantsNats = chosen.includes("nats") && !options["no-nats"] &&
+    workloads.some(({ name }) => NATS_WORKLOADS.includes(name));
+  const nats = wantsNats ? await natsOrWhy(options.nats, notes) : undefined;
   const peers: Peer[] = [];
   if (chosen.includes("rmq")) {
     peers.push(await rmqPeer(root, options.executable && resolve(options.executable)));
   }
   if (chosen.includes("apache")) peers.push(await apachePeer());
-  const nats = chosen.includes("nats") && !options["no-nats"] ? await findNats() : undefined;
   if (peers.length === 0) throw new Error("--peers must name rmq, apache or both");
-
-  mkdirSync(options.directory, { recursive: true });
-  const session: Session = {
-    generator: await generator(),
-    workloads: chooseWorkloads(options.only),
-    directory: mkdtempSync(join(options.directory, "bench-")),
-    seconds: positive("--seconds", options.seconds),
-    warmUpSeconds: positive("--warm-up", options["warm-up"]),
-    notes: [],
-  };
-  const rounds = positive("--rounds", options.rounds);
-  heading[0] += `; ${session.seconds} s per workload, ${
+  const program = await generator();
+  const heading = `Load average before the run ${loadAverage().toFixed(2)}; ${seconds} s per workload, ${
     rounds === 1 ? "one round" : `medians of ${rounds} rounds`
   }`;
-  const forget = () => rmSync(session.directory, { recursive: true, force: true });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => (forget(), process.exit(1)));
-  try {
-    const [results, others] = await measureAll(session, peers, nats, rounds);
+
+  await inWorkshop(options.directory, async (directory) => {
+    const session: Session = { generator: program, workloads, directory, seconds, warmUpSeconds, notes };
+    const [results, natsResults] = await measureAll(session, peers, nats, rounds);
+    const found = await runScenarios(session, peers, scenarios, sizes);
+    const limits = await findLimits(session, results[0]);
     const versions = [...peers.map((peer) => peer.version), ...(nats ? [nats.version] : [])];
+    const beside = natsResults && comparisonTable(workloads, results[0], natsResults);
     const text = [
-      ...[...machineFacts(session.directory), ...heading, ...versions].map((line) => `- ${line}`),
-      "",
-      workloadTable(session.workloads, results[0], results[1], others),
-      "",
-      lifeTable(results),
-      ...(session.notes.length > 0 ? ["", ...session.notes.map((note) => `- ${note}`)] : []),
-    ].join("\n");
+      [...machineFacts(directory), heading, ...versions].map((line) => `- ${line}`).join("\n"),
+      ...(workloads.length > 0
+        ? [workloadTable(workloads, results[0], results[1], limits), lifeTable(results)]
+        : []),
+      ...(beside ? [beside] : []),
+      ...(found.some(({ rows }) => rows.length > 0) ? [scenarioTable(found)] : []),
+      ...(notes.length > 0 ? [notes.map((line) => `- ${line}`).join("\n")] : []),
+    ].join("\n\n");
     console.log(`\n${text}`);
     if (options.markdown) putBetweenMarks(options.markdown, text);
-  } finally {
-    forget();
-  }
-}
-
-/** Results of `peers`, in their order, and of others that only some workloads suit. */
-async function measureAll(
-  session: Session,
-  peers: readonly Peer[],
-  nats: Nats | undefined,
-  rounds: number,
-): Promise<[PeerResults[], PeerResults[]]> {
-  const results: PeerResults[] = peers.map((peer) => ({ name: peer.name, runs: new Map(), lives: [] }));
-  const natsResults: PeerResults = { name: "NATS", runs: new Map(), lives: [] };
-  for (let round = 0; round < rounds; round++) {
-    const order = peers.map((_, index) => index);
-    if (round % 2 === 1) order.reverse(); // so that neither always has the quieter half
-    for (const index of order) await measure(session, peers[index], results[index]);
-    if (!nats || !session.workloads.some(suitsNats)) continue;
-    await inDirectory(session, "nats", async (directory) => {
-      await measureNats(nats, session.workloads, directory, session.seconds, (workload, figures) => {
-        keep(natsResults, workload, figures);
-      });
-    });
-  }
-  return [results, natsResults.runs.size > 0 ? [natsResults] : []];
-}
-
-/** All workloads of one peer: one start with ASYNC_FLUSH and one with SYNC_FLUSH. */
-async function measure(session: Session, peer: Peer, results: PeerResults): Promise<void> {
-  for (const flush of ["ASYNC_FLUSH", "SYNC_FLUSH"] as const) {
-    const workloads = session.workloads.filter((workload) => workload.flush === flush);
-    if (workloads.length === 0) continue;
-    await inDirectory(session, peer.name, async (directory) => {
-      const server = await peer.start(directory, flush);
-      try {
-        await measureServer(session, server, workloads, results);
-      } finally {
-        await server.stop();
-      }
-    });
-  }
-}
-
-async function measureServer(
-  session: Session,
-  server: RunningPeer,
-  workloads: readonly Workload[],
-  results: PeerResults,
-): Promise<void> {
-  const residentBytesFresh = processMemory(server.pid).residentBytes;
-  await warmUp(session, server);
-  let othersShare = 0;
-  for (const workload of workloads) {
-    syncDisk();
-    const before = timeOfOthers(server.pid).now;
-    const topic = `bench-${workload.name}`;
-    const reports = await runWorkload(session.generator, workload, server, topic, session.seconds);
-    for (const report of reports) noteTroubles(session, results.name, workload, report);
-    const report = reports.at(-1)!;
-    const { share } = timeOfOthers(server.pid, before);
-    othersShare = Math.max(othersShare, share);
-    if (share > QUIET_SHARE) {
-      note(
-        session,
-        `${results.name}, ${workload.name}: others used ${(share * 100).toFixed(0)} % of all cores`,
-      );
-    }
-    keep(results, workload, figuresOf(workload, report, server.pid));
-  }
-  results.lives.push({
-    startMs: server.startMs,
-    idleCpu: await idleCpu(server.pid),
-    residentBytesFresh,
-    othersShare,
-    peakResidentBytes: processMemory(server.pid).peakResidentBytes,
   });
 }
 
-/** Lets a JVM compile what it will need: single and many requests, and reading. */
-async function warmUp({ generator, warmUpSeconds }: Session, server: RunningPeer): Promise<void> {
-  const target = ["--addr", server.address, "--topic", "bench-warm-up", "--size", "256"];
-  const many = ["--conns", "8", "--window", "64", "--duration", `${warmUpSeconds * 0.6}`];
-  const single = ["--duration", `${warmUpSeconds * 0.2}`];
-  await runLoad(generator, ["send", ...target, ...many]);
-  await runLoad(generator, ["send", ...target, ...single]);
-  await runLoad(generator, ["consume", "--addr", server.address, "--topic", "bench-warm-up", ...single]);
-}
-
-function figuresOf(workload: Workload, report: LoadReport, pid: number): Figures {
-  const { residentBytes, anonymousBytes } = processMemory(pid);
-  const part = workload.kind === "send" ? report.send : report.receive;
-  const latency = workload.kind === "e2e" ? report.receive?.end_to_end : report.send?.latency;
+/** Workloads and scenarios of a list of names; all without one. */
+function choose(only: string | undefined) {
+  const names = only?.split(",");
+  const isScenario = (name: string) => SCENARIOS.some((scenario) => scenario.name === name);
   return {
-    messagesPerSecond: part?.throughput.msgs_per_s ?? 0,
-    cpuMicrosPerMessage: report.cost.target?.cpu_us_per_msg ?? undefined,
-    p50Micros: latency?.p50_us,
-    p99Micros: latency?.p99_us,
-    residentBytes,
-    anonymousBytes,
+    workloads: chooseWorkloads(names?.filter((name) => !isScenario(name))),
+    scenarios: chooseScenarios(names?.filter(isScenario)),
   };
 }
 
-function keep(results: PeerResults, workload: Workload, figures: Figures): void {
-  const runs = results.runs.get(workload.name);
-  if (runs) runs.push(figures);
-  else results.runs.set(workload.name, [figures]);
-  const { messagesPerSecond, cpuMicrosPerMessage } = figures;
-  const cost = cpuMicrosPerMessage === undefined
-    ? ""
-    : `, ${cpuMicrosPerMessage.toFixed(1)} µs CPU per message`;
-  console.log(
-    `${results.name.padEnd(8)}${workload.name.padEnd(12)}${messagesPerSecond.toFixed(0)} msgs/s${cost}`,
-  );
-}
-
-function noteTroubles(session: Session, peer: string, workload: Workload, report: LoadReport): void {
-  const troubles: string[] = [];
-  for (const [code, { count, first_remark }] of Object.entries(report.errors.by_code)) {
-    troubles.push(`${count} answers with code ${code} (${first_remark.slice(0, 80)})`);
-  }
-  for (const [kind, { count, first_remark }] of Object.entries(report.errors.other)) {
-    troubles.push(`${count} × ${kind} (${first_remark.slice(0, 80)})`);
-  }
-  for (const [check, count] of Object.entries(report.receive?.checks ?? {})) {
-    if (count > 0 && check !== "own" && check !== "foreign" && check !== "bytes") {
-      troubles.push(`${count} ${check}`);
-    }
-  }
-  if (!report.succeeded) troubles.push("nothing succeeded");
-  else if (!report.sound) troubles.push("a check failed");
-  if (troubles.length === 0) return;
-  note(session, `${peer}, ${workload.name}, ${report.command}: ${troubles.join("; ")}`);
-}
-
-function note(session: Session, text: string): void {
-  session.notes.push(text);
-  console.log(text);
-}
-
-/** What the kernel does for us (writing back, softirqs) is counted as of others, too. */
-const QUIET_SHARE = 0.15;
-
-/** Until what the last workload left to do is done. */
-const SETTLE_MS = 4_000;
-const IDLE_MS = 3_000;
-
-/** The share of one core that a process uses while nobody is connected. */
-async function idleCpu(pid: number): Promise<number> {
-  await delay(SETTLE_MS);
-  const [cpu, begin] = [processCpuSeconds(pid), performance.now()];
-  await delay(IDLE_MS);
-  return (processCpuSeconds(pid) - cpu) / ((performance.now() - begin) / 1000);
-}
-
-/** Calls `use` with an empty directory, which is gone afterwards, bytes on their way to the disk included. */
-async function inDirectory(
-  session: Session,
-  name: string,
-  use: (directory: string) => Promise<void>,
-): Promise<void> {
-  const directory = mkdtempSync(join(session.directory, `${name}-`));
+/** NATS, or a note that tells why it is missing; that ends a run which is about nothing else. */
+async function natsOrWhy(isRequired: boolean, notes: string[]): Promise<Nats | undefined> {
   try {
-    await use(directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-    syncDisk();
+    return await findNats();
+  } catch (error) {
+    if (isRequired) throw error;
+    note({ notes }, (error as Error).message);
+    return undefined;
   }
 }
 
-/** What one workload left for the kernel to write must not slow the next one. */
-function syncDisk(): void {
-  execFileSync("sync");
+/** Each scenario on a server and a store of its own. */
+async function runScenarios(
+  session: Session,
+  peers: readonly Peer[],
+  scenarios: readonly Scenario[],
+  sizes: Parameters<Scenario["run"]>[0]["sizes"],
+): Promise<{ name: string; rows: ScenarioRow[] }[]> {
+  const found: { name: string; rows: ScenarioRow[] }[] = [];
+  for (const peer of peers) {
+    const rows: ScenarioRow[] = [];
+    found.push({ name: peer.name, rows });
+    for (const scenario of scenarios.filter((candidate) => candidate.suits(peer))) {
+      const what = `${peer.name}, ${scenario.name}`;
+      await inDirectory(session, peer.name, async (directory) => {
+        const { generator, seconds } = session;
+        const context = {
+          ...{ peer, directory, generator, seconds, sizes },
+          warmUp: (server: RunningPeer) => warmUp(session, server),
+          note: (text: string) => note(session, `${what}: ${text}`),
+        };
+        const more = await orNote(session, what, () => scenario.run(context)) ?? [];
+        for (const { what, value } of more) console.log(`${peer.name.padEnd(8)}${what}: ${value}`);
+        rows.push(...more);
+      });
+    }
+  }
+  return found;
 }
 
-function chooseWorkloads(only: string | undefined): readonly Workload[] {
-  if (only === undefined) return WORKLOADS;
-  return only.split(",").map((name) => {
-    const workload = WORKLOADS.find((candidate) => candidate.name === name);
-    if (!workload) {
-      throw new Error(`no workload ${name}; there are ${WORKLOADS.map((w) => w.name).join(", ")}`);
-    }
-    return workload;
-  });
+const LIMIT_SECONDS = 2;
+
+/** What the generator reaches with a server that only says yes, at each workload that was measured. */
+async function findLimits(
+  session: Session,
+  results: PeerResults,
+): Promise<Map<string, number>> {
+  const limits = new Map<string, number>();
+  for (
+    const workload of session.workloads.filter((candidate) =>
+      hasLimit(candidate) && results.runs.has(candidate.name)
+    )
+  ) {
+    const limit = await orNote(
+      session,
+      `the generator's limit, ${workload.name}`,
+      () => generatorLimit(session.generator, workload, LIMIT_SECONDS),
+    );
+    if (limit !== undefined) limits.set(workload.name, limit);
+  }
+  return limits;
 }
 
 function positive(name: string, text: string): number {

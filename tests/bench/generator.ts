@@ -2,11 +2,14 @@
 /** Builds and runs the native load generator, and reads its reports. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import process from "node:process";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { runToEnd } from "../interop/child.ts";
+import { Child, runToEnd } from "../interop/child.ts";
+import { freePort } from "../interop/ports.ts";
 import type { Workload } from "./workloads.ts";
 
 /** The parts of the generator's JSON report that are used here. */
@@ -89,44 +92,88 @@ export async function runWorkload(
   topic: string,
   seconds: number,
 ): Promise<LoadReport[]> {
-  const peer = [
-    "--addr",
-    target.address,
-    "--pid",
-    `${target.pid}`,
-    "--topic",
-    topic,
-    "--queues",
-    `${QUEUES}`,
-  ];
-  const { connections, window, bodyBytes, batch, rate, properties = {} } = workload;
-  const paced = rate === undefined ? [] : ["--rate", `${rate}`];
-  const load = [
-    "--conns",
-    `${connections}`,
-    "--window",
-    `${window}`,
-    "--size",
-    `${bodyBytes}`,
-    "--batch",
-    `${batch}`,
-    ...Object.entries(properties).flatMap(([name, value]) => ["--property", `${name}=${value}`]),
-  ];
+  const peer = aim(target, topic);
+  const load = shape(workload);
   const time = ["--warmup", `${WARM_UP_S}`, "--duration", `${seconds}`];
   switch (workload.kind) {
     case "send":
-      return [await runLoad(program, ["send", ...peer, ...load, ...time, ...paced])];
+      return [await runLoad(program, ["send", ...peer, ...load, ...time])];
     case "e2e":
-      return [await runLoad(program, ["e2e", ...peer, ...load, ...time, ...paced])];
+      return [await runLoad(program, ["e2e", ...peer, ...load, ...time])];
     case "consume": {
-      const fill = ["--conns", "8", "--window", "64", "--size", `${bodyBytes}`];
-      const filled = await runLoad(program, [
-        ...["send", ...peer, ...fill],
-        ...["--count", `${Math.round(seconds * BACKLOG_PER_SECOND)}`],
-      ]);
+      const filled = await fillBacklog(program, workload, target, topic, seconds);
       if (!filled.succeeded) return [filled];
-      const read = ["--conns", `${connections}`, "--until-idle", "1"];
-      return [filled, await runLoad(program, ["consume", ...peer, ...read])];
+      return [filled, await readBacklog(program, workload, target, topic)];
     }
+    case "client":
+      throw new Error("the generator can't do what our own client does");
   }
+}
+
+/** Sends what `readBacklog` reads. */
+export function fillBacklog(
+  program: string,
+  { bodyBytes }: Workload,
+  target: Target,
+  topic: string,
+  seconds: number,
+): Promise<LoadReport> {
+  const fill = ["--conns", "8", "--window", "64", "--size", `${bodyBytes}`];
+  const count = ["--count", `${Math.round(seconds * BACKLOG_PER_SECOND)}`];
+  return runLoad(program, ["send", ...aim(target, topic), ...fill, ...count]);
+}
+
+export function readBacklog(
+  program: string,
+  { connections }: Workload,
+  target: Target,
+  topic: string,
+): Promise<LoadReport> {
+  const read = ["--conns", `${connections}`, "--until-idle", "1"];
+  return runLoad(program, ["consume", ...aim(target, topic), ...read]);
+}
+
+/** How fast the generator itself can be at a workload: messages per second with a server that only says yes. */
+export async function generatorLimit(program: string, workload: Workload, seconds: number): Promise<number> {
+  const address = `127.0.0.1:${await freePort()}`;
+  const sink = new Child(program, ["sink", "--listen", address], { name: "rmq-load sink" });
+  try {
+    await listening(address);
+    const target = ["--addr", address, "--topic", "sink", "--queues", `${QUEUES}`, "--no-create"];
+    const report = await runLoad(program, [
+      ...["send", ...target, ...shape(workload)],
+      ...["--duration", `${seconds}`],
+    ]);
+    return report.send!.throughput.msgs_per_s;
+  } finally {
+    await sink.kill();
+  }
+}
+
+/** Resolves when something takes connections. */
+async function listening(address: string): Promise<void> {
+  const [host, port] = address.split(":");
+  for (let tries = 0; tries < 500; tries++) {
+    const socket = connect(Number(port), host);
+    const connected = await new Promise((resolve) => {
+      socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    });
+    socket.destroy();
+    if (connected) return;
+    await delay(10);
+  }
+  throw new Error(`nothing listens at ${address}`);
+}
+
+function aim({ address, pid }: Target, topic: string): string[] {
+  return ["--addr", address, "--pid", `${pid}`, "--topic", topic, "--queues", `${QUEUES}`];
+}
+
+function shape({ connections, window, bodyBytes, batch, rate, properties = {} }: Workload): string[] {
+  return [
+    ...["--conns", `${connections}`, "--window", `${window}`],
+    ...["--size", `${bodyBytes}`, "--batch", `${batch}`],
+    ...(rate === undefined ? [] : ["--rate", `${rate}`]),
+    ...Object.entries(properties).flatMap(([name, value]) => ["--property", `${name}=${value}`]),
+  ];
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** NATS JetStream with file storage, as a second opinion on what the machine can do. */
+import { spawnSync } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
@@ -9,7 +10,7 @@ import { Child, runToEnd } from "../interop/child.ts";
 import { freePort } from "../interop/ports.ts";
 import type { Figures } from "./figures.ts";
 import { lineOf, processMemory } from "./machine.ts";
-import type { Workload } from "./workloads.ts";
+import { NATS_WORKLOADS, type Workload } from "./workloads.ts";
 
 export interface Nats {
   readonly version: string;
@@ -19,8 +20,14 @@ export interface Nats {
 
 const driverSource = fileURLToPath(new URL("nats", import.meta.url));
 
-/** Builds the server and the driver with Go, once; undefined when that is impossible here. */
-export async function findNats(): Promise<Nats | undefined> {
+/**
+ * Builds the server and the driver with Go, which fetches them by its proxy.
+ * @throws where that is impossible here; the message says why
+ */
+export async function findNats(): Promise<Nats> {
+  if (spawnSync("go", ["version"]).status !== 0) {
+    throw new Error("NATS is not measured: `go` is not on the PATH");
+  }
   const directory = join(homedir(), ".cache", "rmq-bench");
   const server = join(directory, "nats-server");
   const driver = join(directory, "nats-load");
@@ -30,8 +37,8 @@ export async function findNats(): Promise<Nats | undefined> {
     if (!existsSync(server)) await runToEnd("go", install, { name: "go", env: { GOBIN: directory } });
     await runToEnd("go", ["build", "-o", driver, "."], { name: "go", cwd: driverSource });
   } catch (error) {
-    console.log(`Without NATS: ${(error as Error).message.split("\n").slice(0, 2).join(" ")}`);
-    return undefined;
+    const why = (error as Error).message.split("\n").slice(0, 3).join(" ");
+    throw new Error(`NATS is not measured: Go could not build it: ${why}`, { cause: error });
   }
   return {
     server,
@@ -42,8 +49,7 @@ export async function findNats(): Promise<Nats | undefined> {
 
 /** The driver sends single messages and knows no flush modes; everything else is left out. */
 export function suitsNats(workload: Workload): boolean {
-  return workload.kind === "send" && workload.batch === 1 && workload.rate === undefined &&
-    workload.flush === "ASYNC_FLUSH";
+  return NATS_WORKLOADS.includes(workload.name);
 }
 
 /** Starts a server on an empty store, and measures `workloads` on it. */

@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { apacheMissing, startJava } from "../interop/apache.ts";
 import { Child, runToEnd } from "../interop/child.ts";
 import { freeBrokerPort } from "../interop/ports.ts";
+import { LoopDelayMeter } from "./loop_delay.ts";
 import { lineOf } from "./machine.ts";
 import type { FlushMode } from "./workloads.ts";
 
@@ -15,8 +16,12 @@ export interface Peer {
   readonly name: string;
   /** What exactly is measured. */
   readonly version: string;
-  /** Starts it in an empty directory and returns once it answers requests. */
+  /** So much of its log's end is in the page cache, and stays there, once it has started. */
+  readonly warmBytes: number;
+  /** Starts it in a directory, which is empty or was used before, and returns once it answers requests. */
   start(directory: string, flush: FlushMode): Promise<RunningPeer>;
+  /** Starts several brokers in one process, where it can; the first is the process's own address. */
+  startSeveral?(directory: string, count: number): Promise<RunningPeer & { readonly addresses: string[] }>;
 }
 
 export interface RunningPeer {
@@ -24,6 +29,8 @@ export interface RunningPeer {
   readonly pid: number;
   /** From starting the process to its first answer. */
   readonly startMs: number;
+  /** Of its event loop, where it has one. */
+  readonly loopDelay?: LoopDelayMeter;
   stop(): Promise<void>;
 }
 
@@ -40,10 +47,26 @@ export async function rmqPeer(root: string, executable: string | undefined): Pro
   return {
     name: "rmq",
     version: `rmq ${commit}${executable === undefined ? "" : ` (${executable})`}`,
+    warmBytes: 0,
     async start(directory, flush) {
-      const { file, port } = await writeBrokerFile(directory, flush);
-      const spawn = () => new Child(program, ["broker", "-c", file], { name: "rmq", cwd: directory });
-      return await started(spawn, port, /^exit code 0$/);
+      const { file, port } = await writeBrokerFile(directory, "bench", flush);
+      const meter = new LoopDelayMeter(join(directory, "loop_delay.json"));
+      const options = { name: "rmq", cwd: directory, env: meter.environment };
+      const spawn = () => new Child(program, ["broker", "-c", file], options);
+      const running = await started(spawn, port, /^exit code 0$/);
+      meter.pid = running.pid;
+      return { ...running, loopDelay: meter };
+    },
+    async startSeveral(directory, count) {
+      const brokers: { file: string; port: number }[] = [];
+      for (let index = 0; index < count; index++) {
+        brokers.push(await writeBrokerFile(join(directory, `${index}`), `bench-${index}`, "ASYNC_FLUSH"));
+      }
+      const args = ["broker", ...brokers.flatMap(({ file }) => ["-c", file])];
+      const ports = brokers.map(({ port }) => port);
+      const spawn = () => new Child(program, args, { name: "rmq", cwd: directory });
+      const running = await started(spawn, ports, /^exit code 0$/);
+      return { ...running, addresses: ports.map((port) => `127.0.0.1:${port}`) };
     },
   };
 }
@@ -55,8 +78,9 @@ export async function apachePeer(): Promise<Peer> {
   return {
     name: "Apache",
     version: `Apache RocketMQ ${APACHE_VERSION}, ${lineOf("java", ["--version"])}, heap 4 GB`,
+    warmBytes: 3 * 2 ** 30, // mapped, and walked whenever it starts: the last three files
     async start(directory, flush) {
-      const { file, port } = await writeBrokerFile(directory, flush);
+      const { file, port } = await writeBrokerFile(directory, "bench", flush);
       const home = join(directory, "home");
       const spawn = () =>
         startJava(APACHE_VERSION, "org.apache.rocketmq.broker.BrokerStartup", ["-c", file], {
@@ -70,19 +94,24 @@ export async function apachePeer(): Promise<Peer> {
 }
 
 /** The settings without which two brokers can't live on one machine; all others are the peers' defaults. */
-async function writeBrokerFile(directory: string, flush: FlushMode): Promise<{ file: string; port: number }> {
+async function writeBrokerFile(
+  directory: string,
+  brokerName: string,
+  flush: FlushMode,
+): Promise<{ file: string; port: number }> {
   const store = join(directory, "store");
   await mkdir(store, { recursive: true });
   const port = await freeBrokerPort();
   const settings = {
     brokerClusterName: "DefaultCluster",
-    brokerName: "bench",
+    brokerName,
     brokerId: 0,
     brokerIP1: "127.0.0.1",
     listenPort: port,
     storePathRootDir: store,
     storePathCommitLog: join(store, "commitlog"),
     flushDiskType: flush,
+    enablePropertyFilter: true, // for client-read-sql
   };
   const file = join(directory, "broker.conf");
   await writeFile(file, Object.entries(settings).map(([key, value]) => `${key}=${value}\n`).join(""));
@@ -92,13 +121,14 @@ async function writeBrokerFile(directory: string, flush: FlushMode): Promise<{ f
 /** Starts a process and waits for its first answer; stopping it fails unless it ends as `orderly` says. */
 async function started(
   spawn: () => Child | Promise<Child>,
-  port: number,
+  ports: number | readonly number[],
   orderly: RegExp,
 ): Promise<RunningPeer> {
+  const all = [ports].flat();
   const begin = performance.now();
   const child = await spawn();
   try {
-    while (!await answers(port)) {
+    while (!(await Promise.all(all.map(answers))).every(Boolean)) {
       if (!child.isRunning) throw new Error(`${child.name} ended (${await child.ended})\n${child.tail()}`);
       if (performance.now() - begin > START_TIMEOUT_MS) {
         throw new Error(`${child.name} does not answer\n${child.tail()}`);
@@ -111,7 +141,7 @@ async function started(
   }
   const startMs = performance.now() - begin;
   return {
-    address: `127.0.0.1:${port}`,
+    address: `127.0.0.1:${all[0]}`,
     pid: child.pid,
     startMs,
     async stop() {
