@@ -154,7 +154,9 @@ async function runScenarios(
         const { generator, seconds } = session;
         const context = {
           ...{ peer, directory, generator, seconds, sizes },
-          warmUp: (server: RunningPeer) => warmUp(session, server),
+          // less than for workloads: what scenarios do before they measure warms, too
+          warmUp: (server: RunningPeer) =>
+            warmUp({ ...session, warmUpSeconds: session.warmUpSeconds / 3 }, server),
           note: (text: string) => note(session, `${what}: ${text}`),
         };
         const more = await orNote(session, what, () => scenario.run(context)) ?? [];

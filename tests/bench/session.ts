@@ -176,7 +176,7 @@ async function prepareColdBacklog(
   const filler = Math.ceil(peer.warmBytes * 1.1 / FILLER_BODY_BYTES);
   if (filler > 0) {
     const target = ["--addr", server.running.address, "--topic", "bench-filler"];
-    const shape = ["--conns", "8", "--window", "8", "--size", `${FILLER_BODY_BYTES}`, "--count", `${filler}`];
+    const shape = ["--conns", "8", "--window", "1", "--size", `${FILLER_BODY_BYTES}`, "--count", `${filler}`];
     await runLoad(generator, ["send", ...target, ...shape]);
   }
   await server.stop();
