@@ -171,6 +171,11 @@ class Pull implements HeldPull {
         this.#answerReset(config, reset);
         return;
       }
+      // not when the disk has answered: an administrator may move the group meanwhile
+      if ((this.#header.sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0) {
+        this.#header.sysFlag &= ~PullSysFlag.COMMIT_OFFSET;
+        this.#options.offsets.commit(consumerGroup, topic, queueId, this.#header.commitOffset);
+      }
       const maxCount = Math.min(Math.max(1, maxMsgNums), MAX_MESSAGES);
       const limits: GetLimits = { maxCount, filter: this.#filter };
       const result = this.#options.store.getMessages(topic, queueId, queueOffset, limits);
@@ -286,12 +291,8 @@ class Pull implements HeldPull {
   }
 
   #answer(config: TopicConfig, result: GetResult): void {
-    const { consumerGroup, topic, queueId, queueOffset, commitOffset, sysFlag } = this.#header;
+    const { consumerGroup, topic, queueId, queueOffset } = this.#header;
     const { offsets, statistics } = this.#options;
-    if ((sysFlag & PullSysFlag.COMMIT_OFFSET) !== 0) {
-      this.#header.sysFlag &= ~PullSysFlag.COMMIT_OFFSET;
-      offsets.commit(consumerGroup, topic, queueId, commitOffset);
-    }
     if (this.#options.rules.leavesOffset(result.status)) return this.#answerLacking(config, result);
     const code = codeOf(result.status, queueOffset);
     if (code === ResponseCode.PULL_NOT_FOUND && this.#mayBeHeld && this.#hold()) return;

@@ -605,6 +605,17 @@ describe("the offset that a pull commits", () => {
     assert.equal(broker.offsets.query("g", "T", 0), -1);
   });
 
+  test("does not undo a reset that comes while the disk is read", async () => {
+    await send("a", "b");
+    const { store } = broker;
+    const getMessages = store.getMessages.bind(store);
+    store.getMessages = async (...given) => (await setImmediate(), getMessages(...given));
+    const pulled = pull({ sysFlag: String(COMMIT | SUBSCRIPTION), commitOffset: "2" });
+    broker.offsets.reset("g", "T", 0, 0);
+    assert.equal((await pulled).code, 0);
+    assert.equal(broker.offsets.query("g", "T", 0), 0);
+  });
+
   test("does not undo a reset", async () => {
     await send("a", "b");
     broker.offsets.reset("g", "T", 0, 0);
