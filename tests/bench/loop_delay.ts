@@ -46,12 +46,13 @@ export class LoopDelayMeter {
     await this.#signal();
   }
 
-  /** @returns of the time since `begin` */
+  /** @returns of the time since `begin`; undefined where the executable has loaded no recorder */
   async end(): Promise<LoopDelay | undefined> {
-    return (await this.#signal()).delay;
+    return (await this.#signal())?.delay;
   }
 
-  async #signal(): Promise<Note> {
+  async #signal(): Promise<Note | undefined> {
+    if (this.#read() === undefined) return undefined; // the signal would end it
     this.#signals++;
     process.kill(this.pid, "SIGUSR2");
     for (let waitedMs = 0; waitedMs < SIGNAL_TIMEOUT_MS; waitedMs += POLL_MS) {

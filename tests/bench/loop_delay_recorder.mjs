@@ -17,6 +17,7 @@ function note(delay) {
 }
 
 if (file) {
+  note(); // there is somebody to take signals
   process.on("SIGUSR2", () => {
     signals++;
     if (histogram === undefined) {
