@@ -706,6 +706,10 @@ export class MessageStore {
     try {
       physicalOffset = this.#log.append(draft, lengths, queueOffset, storeTimestampMs);
     } catch (error) {
+      // A number that has no room in the record is the message's fault, not the disk's.
+      if (error instanceof RangeError) {
+        throw new MessageIllegalError(`it can't be written down: ${error.message}`, { cause: error });
+      }
       throw this.#onWriteFailed(error);
     }
     this.#lastStoreTimestampMs = storeTimestampMs;

@@ -94,6 +94,17 @@ describe("message store", () => {
     assert.equal(result.nextBeginOffset, 45);
   });
 
+  test("a message that can't be encoded is refused; others are taken as before", async () => {
+    await open();
+    await append(["a"]);
+    const wrong = draft("T", "wrong", { bornHost: { ip: Uint8Array.of(127, 0, 0, 1), port: 2 ** 40 } });
+    assert.throws(() => store!.append(wrong), MessageIllegalError);
+    assert.equal(store!.refusal, undefined);
+    await append(["b"]);
+    assert.deepEqual(await bodiesOf(store!, "T"), ["a", "b"]);
+    await afterCrash(async (crashed) => assert.deepEqual(await bodiesOf(crashed, "T"), ["a", "b"]));
+  });
+
   test("nothing can be read before it is written", async () => {
     await open();
     store!.append(draft("T", "a"));
