@@ -201,8 +201,13 @@ class Life {
   /** What the last life made to expire goes first: a reader would be in its way. */
   async #expired(): Promise<void> {
     const directory = join(this.#site.storePath, "commitlog");
-    const oldest = () => join(directory, readdirSync(directory).sort()[0]);
-    while (statSync(oldest()).mtimeMs < HOUR_MS) {
+    const hasExpired = () => {
+      const oldest = join(directory, readdirSync(directory).sort()[0]);
+      // The broker may delete it between the two looks.
+      const stat = statSync(oldest, { throwIfNoEntry: false });
+      return stat === undefined || stat.mtimeMs < HOUR_MS;
+    };
+    while (hasExpired()) {
       assert.ok(this.#broker.isRunning, `the broker ended by itself\n${this.#broker.tail()}`);
       await delay(10);
     }
