@@ -161,15 +161,8 @@ export class ConsumeQueue {
       this.#pending = undefined;
       return;
     }
-    let from = 0;
-    while (from < this.#pendingBytes) {
-      const offset = this.#writtenOffset * ENTRY_BYTES + from;
-      if (!this.#segments.has(offset)) this.#segments.add(offset);
-      const bytes = Math.min(this.#pendingBytes - from, this.#bytesToFileEnd(offset));
-      this.#segments.write(this.#pending!.subarray(from, from + bytes), offset);
-      this.#unsynced.add(this.#segments.startOf(offset));
-      from += bytes;
-    }
+    const pending = this.#pending!.subarray(0, this.#pendingBytes);
+    this.#segments.writeOn(pending, this.#writtenOffset * ENTRY_BYTES, this.#unsynced);
     this.#writtenOffset += this.#pendingBytes / ENTRY_BYTES;
     this.#pendingBytes = 0;
   }
@@ -177,15 +170,7 @@ export class ConsumeQueue {
   /** Makes durable what is written. */
   async sync(): Promise<void> {
     await this.extension?.sync();
-    for (const start of [...this.#unsynced]) {
-      this.#unsynced.delete(start);
-      try {
-        if (this.#segments.has(start)) await this.#segments.sync(start);
-      } catch (error) {
-        this.#unsynced.add(start);
-        throw error;
-      }
-    }
+    await this.#segments.syncAll(this.#unsynced);
   }
 
   /**

@@ -118,31 +118,22 @@ export class ConsumeQueueExtension {
 
   /** Hands what is in memory to the kernel. @throws what the disk says; it stays in memory */
   write(): void {
-    let from = 0;
-    while (from < this.#pendingBytes) {
-      const offset = this.#writtenOffset + from;
-      if (!this.#segments.has(offset)) this.#segments.add(offset);
-      const bytes = Math.min(this.#pendingBytes - from, this.#bytesToFileEnd(offset));
-      this.#segments.write(this.#pending!.subarray(from, from + bytes), offset);
-      this.#unsynced.add(this.#segments.startOf(offset));
-      from += bytes;
+    if (this.#pendingBytes === 0) {
+      this.#pending = undefined;
+      return;
     }
+    this.#segments.writeOn(
+      this.#pending!.subarray(0, this.#pendingBytes),
+      this.#writtenOffset,
+      this.#unsynced,
+    );
     this.#writtenOffset += this.#pendingBytes;
     this.#pendingBytes = 0;
-    if (from === 0) this.#pending = undefined;
   }
 
   /** Makes durable what is written. */
   async sync(): Promise<void> {
-    for (const start of [...this.#unsynced]) {
-      this.#unsynced.delete(start);
-      try {
-        if (this.#segments.has(start)) await this.#segments.sync(start);
-      } catch (error) {
-        this.#unsynced.add(start);
-        throw error;
-      }
-    }
+    await this.#segments.syncAll(this.#unsynced);
   }
 
   /**

@@ -117,6 +117,20 @@ export class QueueTable {
     return new ConsumeQueueExtension(segments, this.#extensions!.areWritten);
   }
 
+  /** The queue of a record that is in the log already; undefined, and said, where there can't be one of its name. */
+  ofRecord(topic: string, queueId: number, physicalOffset: number): ConsumeQueue | undefined {
+    try {
+      return this.getOrCreate(topic, queueId);
+    } catch (error) {
+      if (!(error instanceof MessageIllegalError)) throw error;
+      logger.error("the message at offset {offset} is left out of its queue: {reason}", {
+        offset: physicalOffset,
+        reason: error.message,
+      });
+      return undefined;
+    }
+  }
+
   *all(): Generator<ConsumeQueue> {
     for (const queues of this.#topics.values()) yield* queues.values();
   }

@@ -33,7 +33,7 @@ import type { QueueTable } from "./queue_table.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import type { SegmentFiles } from "./segment_files.ts";
 import { placeOf, type SettledPlace, settledRecordOf } from "./settled_place.ts";
-import { MessageIllegalError, StoreCorruptError } from "./types.ts";
+import { StoreCorruptError } from "./types.ts";
 
 const logger = getLogger(["rmq", "store"]);
 
@@ -161,7 +161,7 @@ function redispatch(
   if (transaction !== SysFlag.TRANSACTION_PREPARED && transaction !== SysFlag.TRANSACTION_ROLLBACK) {
     const tagsCode = queueTagsCode(topic, properties, storeTimestampMs, options.delayLevelsMs);
     for (const target of targetsOf(options, topic, frame, properties)) {
-      const queue = queueOf(options.queues, target, physicalOffset);
+      const queue = options.queues.ofRecord(target.topic, target.queueId, physicalOffset);
       if (queue === undefined || incomplete.has(queue)) continue;
       enqueue(queue, queuedRecord(frame, target, tagsCode), incomplete);
     }
@@ -190,23 +190,6 @@ function queuedRecord(frame: RecordFrame, { queueOffset }: QueueTarget, tagsCode
 
 function topicOf({ topicAt, topicBytes }: RecordFrame, bytes: Buffer): string {
   return bytes.toString("utf8", topicAt, topicAt + topicBytes);
-}
-
-function queueOf(
-  queues: QueueTable,
-  { topic, queueId }: QueueTarget,
-  physicalOffset: number,
-): ConsumeQueue | undefined {
-  try {
-    return queues.getOrCreate(topic, queueId);
-  } catch (error) {
-    if (!(error instanceof MessageIllegalError)) throw error;
-    logger.error("the message at offset {offset} is left out of its queue: {reason}", {
-      offset: physicalOffset,
-      reason: error.message,
-    });
-    return undefined;
-  }
 }
 
 /** Queues whose files lack entries that should have been durable are made again of the whole log. */

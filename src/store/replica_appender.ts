@@ -5,21 +5,17 @@
  * itself never holds a part of a record, so whatever ends the process, it ends where a record does.
  */
 import { Buffer } from "node:buffer";
-import { getLogger } from "@logtape/logtape";
 import { Property, PropertyText } from "../protocol/properties.ts";
 import { BLANK_BYTES, frameRecord, MAGIC_BLANK, type RecordFrame } from "../protocol/record.ts";
 import { SysFlag, TRANSACTION_MASK } from "../protocol/sys_flag.ts";
 import type { CommitLog } from "./commit_log.ts";
-import type { ConsumeQueue } from "./consume_queue.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { MAX_QUEUE_OFFSET } from "./enqueue.ts";
 import { queueTagsCode } from "./queue_tags.ts";
 import type { QueueTable } from "./queue_table.ts";
 import { believedLength, HEAD_BYTES } from "./record_head.ts";
 import { type FurtherEntry, furtherQueues } from "./light_queues.ts";
-import { MessageIllegalError, ReplicaError } from "./types.ts";
-
-const logger = getLogger(["rmq", "store"]);
+import { ReplicaError } from "./types.ts";
 
 /** A record, or the filler of a file's end, is never believed to be longer. */
 const MAX_UNFINISHED_BYTES = 64 << 20;
@@ -196,7 +192,7 @@ export class ReplicaAppender {
     this.#storeTimestampMs = storeTimestampMs;
     this.#options.dispatcher.add({
       topic,
-      queue: isQueued ? this.#queueOf(topic, frame.queueId, physicalOffset) : undefined,
+      queue: isQueued ? this.#options.queues.ofRecord(topic, frame.queueId, physicalOffset) : undefined,
       further: isQueued && this.#options.multiDispatch
         ? this.#furtherOf(topic, frame, properties)
         : undefined,
@@ -231,22 +227,9 @@ export class ReplicaAppender {
     const targets = furtherQueues(topic, properties, queueId);
     if (targets.length === 0) return undefined;
     return targets.flatMap((target) => {
-      const queue = this.#queueOf(target.topic, target.queueId, physicalOffset);
+      const queue = this.#options.queues.ofRecord(target.topic, target.queueId, physicalOffset);
       return queue === undefined ? [] : [{ queue, queueOffset: target.queueOffset }];
     });
-  }
-
-  #queueOf(topic: string, queueId: number, physicalOffset: number): ConsumeQueue | undefined {
-    try {
-      return this.#options.queues.getOrCreate(topic, queueId);
-    } catch (error) {
-      if (!(error instanceof MessageIllegalError)) throw error;
-      logger.error("the message at offset {offset} is left out of its queue: {reason}", {
-        offset: physicalOffset,
-        reason: error.message,
-      });
-      return undefined;
-    }
   }
 }
 

@@ -141,6 +141,34 @@ export class SegmentFiles {
     this.file(offset).writeAt(source, offset - start);
   }
 
+  /**
+   * Writes bytes that may go on through several files; those that are not there yet are made.
+   * @param unsynced gets the starts of the files that are written to
+   */
+  writeOn(source: Uint8Array, offset: number, unsynced: Set<number>): void {
+    for (let from = 0; from < source.length;) {
+      const at = offset + from;
+      if (!this.has(at)) this.add(at);
+      const bytes = Math.min(source.length - from, this.fileBytes - at % this.fileBytes);
+      this.write(source.subarray(from, from + bytes), at);
+      unsynced.add(this.startOf(at));
+      from += bytes;
+    }
+  }
+
+  /** Makes the files with these starts durable, and takes them out of the set; those that are gone are left out. */
+  async syncAll(unsynced: Set<number>): Promise<void> {
+    for (const start of [...unsynced]) {
+      unsynced.delete(start);
+      try {
+        if (this.has(start)) await this.sync(start);
+      } catch (error) {
+        unsynced.add(start);
+        throw error;
+      }
+    }
+  }
+
   /** Reads bytes that lie within one file. @returns how many there were */
   read(target: Uint8Array, offset: number): number {
     if (!this.has(offset)) return 0;
