@@ -9,13 +9,13 @@ import { getLogger } from "@logtape/logtape";
 import type { Clock, Timer } from "../base/clock.ts";
 import { DataVersion } from "../protocol/bodies/data_version.ts";
 import { asInteger, type JsonObject, storedTable } from "../protocol/bodies/json_fields.ts";
-import { parseProperties, Property } from "../protocol/properties.ts";
+import { parseProperties } from "../protocol/properties.ts";
 import type { MessageRecord } from "../protocol/record.ts";
-import { TRANSACTION_MASK } from "../protocol/sys_flag.ts";
 import { SCHEDULE_TOPIC } from "../store/queue_tags.ts";
 import { type Appended, type MessageDraft, MessageIllegalError, StoreRefusedError } from "../store/types.ts";
 import type { Outcome } from "./durability.ts";
 import type { JsonFile } from "./json_file.ts";
+import { draftOfRecord, realPlaceOf } from "./record_draft.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
@@ -333,23 +333,6 @@ export function levelOffsets(object: JsonObject): Map<number, number> {
  */
 function restore(message: MessageRecord): MessageDraft | undefined {
   const propertyMap = parseProperties(message.properties);
-  const topic = propertyMap.get(Property.REAL_TOPIC);
-  const queueId = Number(propertyMap.get(Property.REAL_QUEUE_ID));
-  if (topic === undefined || topic === SCHEDULE_TOPIC || !Number.isInteger(queueId) || queueId < 0) {
-    return undefined;
-  }
-  return {
-    topic,
-    queueId,
-    flag: message.flag,
-    sysFlag: message.sysFlag & ~TRANSACTION_MASK,
-    bornTimestampMs: message.bornTimestampMs,
-    bornHost: message.bornHost,
-    storeHost: message.storeHost,
-    reconsumeTimes: message.reconsumeTimes,
-    preparedTransactionOffset: 0,
-    body: message.body,
-    properties: message.properties,
-    propertyMap,
-  };
+  const place = realPlaceOf(propertyMap, SCHEDULE_TOPIC);
+  return place && draftOfRecord(message, place, propertyMap, message.properties);
 }

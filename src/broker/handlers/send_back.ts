@@ -7,17 +7,17 @@ import type { GroupConfig } from "../../protocol/bodies/subscription_group.ts";
 import { isWritable, type TopicConfig, TopicSysFlag } from "../../protocol/bodies/topic_config.ts";
 import { type SendBackRequest, sendBackRequest } from "../../protocol/headers/send.ts";
 import { offsetMessageId } from "../../protocol/message_id.ts";
-import { encodeProperties, parseProperties, Property } from "../../protocol/properties.ts";
+import { parseProperties, Property } from "../../protocol/properties.ts";
 import type { MessageRecord } from "../../protocol/record.ts";
 import { RequestCode } from "../../protocol/request_code.ts";
 import { ResponseCode } from "../../protocol/response_code.ts";
-import { TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { Appended, MessageDraft, StoredHost } from "../../store/types.ts";
 import { withDelay } from "../delay_levels.ts";
 import type { Outcome } from "../durability.ts";
 import { asRemotingError, statusName } from "../put_outcome.ts";
+import { draftOfRecord } from "../record_draft.ts";
 import { dlqTopicOf, retryTopicOf } from "../topic_name.ts";
 import type { NewTopic } from "../topics.ts";
 
@@ -151,18 +151,6 @@ function copyOf(
   queueId: number,
   propertyMap: Map<string, string>,
 ): MessageDraft {
-  return {
-    topic,
-    queueId,
-    flag: message.flag,
-    sysFlag: message.sysFlag & ~TRANSACTION_MASK,
-    bornTimestampMs: message.bornTimestampMs,
-    bornHost: message.bornHost,
-    storeHost: options.storeHost,
-    reconsumeTimes: message.reconsumeTimes + 1,
-    preparedTransactionOffset: 0,
-    body: message.body,
-    propertyMap,
-    properties: encodeProperties(propertyMap),
-  };
+  const draft = draftOfRecord(message, { topic, queueId }, propertyMap);
+  return { ...draft, storeHost: options.storeHost, reconsumeTimes: message.reconsumeTimes + 1 };
 }

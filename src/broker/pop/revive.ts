@@ -21,9 +21,8 @@ import {
   reviveTimeMs,
 } from "../../protocol/bodies/check_point.ts";
 import { MalformedError } from "../../protocol/header.ts";
-import { encodeProperties, parseProperties, Property } from "../../protocol/properties.ts";
+import { parseProperties, Property } from "../../protocol/properties.ts";
 import { decodeRecord, type MessageRecord } from "../../protocol/record.ts";
-import { TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 import {
   type Appended,
   type GetLimits,
@@ -35,6 +34,7 @@ import {
 } from "../../store/types.ts";
 import { NO_OFFSET } from "../consumer_offsets.ts";
 import type { Outcome } from "../durability.ts";
+import { draftOfRecord } from "../record_draft.ts";
 import { isRetryTopic } from "../topic_name.ts";
 import { normalTopicOf, popRetryTopicV1, popRetryTopicV2 } from "./retry_topic.ts";
 import { REVIVE_GROUP } from "./revive_log.ts";
@@ -411,20 +411,8 @@ class ReviveQueue {
     }
     propertyMap.set(Property.ORIGIN_GROUP, checkPoint.group);
     const { storeHost } = this.#options;
-    return {
-      topic,
-      queueId: 0,
-      flag: record.flag,
-      sysFlag: record.sysFlag & ~TRANSACTION_MASK,
-      bornTimestampMs: record.bornTimestampMs,
-      bornHost: storeHost,
-      storeHost,
-      reconsumeTimes: record.reconsumeTimes + 1,
-      preparedTransactionOffset: 0,
-      body: record.body,
-      propertyMap,
-      properties: encodeProperties(propertyMap),
-    };
+    const draft = draftOfRecord(record, { topic, queueId: 0 }, propertyMap);
+    return { ...draft, bornHost: storeHost, storeHost, reconsumeTimes: record.reconsumeTimes + 1 };
   }
 
   /** Properties that have no room for what is added go without it. @throws StoreRefusedError, MessageIllegalError */

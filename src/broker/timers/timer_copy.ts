@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Copies of messages whose moment has come. [RMQ TimerMessageStore.convert] */
-import { encodeProperties, parseProperties, Property } from "../../protocol/properties.ts";
+import { parseProperties, Property } from "../../protocol/properties.ts";
 import type { MessageRecord } from "../../protocol/record.ts";
-import { TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 import type { MessageDraft } from "../../store/types.ts";
+import { draftOfRecord, realPlaceOf } from "../record_draft.ts";
 import { TIMER_TOPIC } from "./timer_request.ts";
 
 /** Stands for the time at which a message was put into the wheel, where it never was. */
@@ -38,15 +38,15 @@ export function timedMessage(record: MessageRecord | undefined): TimedMessage | 
  * @param enqueueMs when it was put into the wheel; undefined where it never was
  */
 export function deliveredCopy(
-  { record, properties, realTopic }: TimedMessage,
+  { record, properties }: TimedMessage,
   enqueueMs: number | undefined,
   nowMs: number,
 ): MessageDraft | undefined {
-  const queueId = Number(properties.get(Property.REAL_QUEUE_ID));
-  if (realTopic === undefined || !Number.isInteger(queueId) || queueId < 0) return undefined;
+  const place = realPlaceOf(properties, TIMER_TOPIC);
+  if (place === undefined) return undefined;
   properties.set(Property.TIMER_ENQUEUE_MS, enqueueMs === undefined ? NEVER : String(enqueueMs));
   properties.set(Property.TIMER_DEQUEUE_MS, String(nowMs));
-  return copyOf(record, realTopic, queueId, properties);
+  return draftOfRecord(record, place, properties);
 }
 
 /** The message as it goes into the timer topic once more, since its moment was too far away. */
@@ -59,27 +59,5 @@ export function rolledCopy(
   properties.set(Property.TIMER_ENQUEUE_MS, String(enqueueMs));
   properties.set(Property.TIMER_ROLL_TIMES, String(Number.isInteger(rollTimes) ? rollTimes + 1 : 1));
   properties.set(Property.TIMER_DEQUEUE_MS, String(nowMs));
-  return copyOf(record, TIMER_TOPIC, 0, properties);
-}
-
-function copyOf(
-  record: MessageRecord,
-  topic: string,
-  queueId: number,
-  propertyMap: Map<string, string>,
-): MessageDraft {
-  return {
-    topic,
-    queueId,
-    flag: record.flag,
-    sysFlag: record.sysFlag & ~TRANSACTION_MASK,
-    bornTimestampMs: record.bornTimestampMs,
-    bornHost: record.bornHost,
-    storeHost: record.storeHost,
-    reconsumeTimes: record.reconsumeTimes,
-    preparedTransactionOffset: 0,
-    body: record.body,
-    properties: encodeProperties(propertyMap),
-    propertyMap,
-  };
+  return draftOfRecord(record, { topic: TIMER_TOPIC, queueId: 0 }, properties);
 }

@@ -11,6 +11,7 @@ import { measureRecord, type MessageRecord, writeRecord } from "../../protocol/r
 import { SysFlag, TRANSACTION_MASK } from "../../protocol/sys_flag.ts";
 import type { MessageDraft } from "../../store/types.ts";
 import { delayLevelOf } from "../delay_levels.ts";
+import { draftOfRecord, realPlaceOf } from "../record_draft.ts";
 import { SystemTopic } from "../topic_name.ts";
 
 export const HALF_TOPIC = SystemTopic.TRANS_HALF;
@@ -59,12 +60,10 @@ export interface Half {
 /** Undefined where the record does not say where it belongs, or whom to ask. */
 export function halfOf(record: MessageRecord): Half | undefined {
   const properties = parseProperties(record.properties);
-  const realTopic = properties.get(Property.REAL_TOPIC);
+  const place = realPlaceOf(properties, HALF_TOPIC);
   const producerGroup = properties.get(Property.PRODUCER_GROUP);
-  const realQueueId = Number(properties.get(Property.REAL_QUEUE_ID));
-  const isWhole = realTopic !== undefined && realTopic !== HALF_TOPIC && producerGroup !== undefined &&
-    Number.isInteger(realQueueId) && realQueueId >= 0;
-  return isWhole ? { record, properties, realTopic, realQueueId, producerGroup } : undefined;
+  if (place === undefined || producerGroup === undefined) return undefined;
+  return { record, properties, realTopic: place.topic, realQueueId: place.queueId, producerGroup };
 }
 
 /**
@@ -119,18 +118,5 @@ export function recordForProducer(
 }
 
 function draftOf({ record, properties }: Half): MessageDraft {
-  return {
-    topic: HALF_TOPIC,
-    queueId: HALF_QUEUE_ID,
-    flag: record.flag,
-    sysFlag: record.sysFlag & ~TRANSACTION_MASK,
-    bornTimestampMs: record.bornTimestampMs,
-    bornHost: record.bornHost,
-    storeHost: record.storeHost,
-    reconsumeTimes: record.reconsumeTimes,
-    preparedTransactionOffset: 0,
-    body: record.body,
-    properties: record.properties,
-    propertyMap: properties,
-  };
+  return draftOfRecord(record, { topic: HALF_TOPIC, queueId: HALF_QUEUE_ID }, properties, record.properties);
 }
