@@ -18,6 +18,7 @@ import {
   type LogLevel,
   type Sink,
   type TextFormatter,
+  withFilter,
 } from "@logtape/logtape";
 import { type Option, UsageError } from "./args.ts";
 import type { Surroundings } from "./command.ts";
@@ -63,7 +64,7 @@ export async function configureLogging(
   const directory = directoryOf(given["log-dir"] ?? logDirectory);
   const toErrors = textFormat();
   const errors: Sink = (record) => complain(toErrors(record));
-  const sinks: Record<string, Sink> = { errors: atLeast(level ?? "warning", errors) };
+  const sinks: Record<string, Sink> = { errors: withFilter(errors, level ?? "warning") };
   const problem = directory === undefined ? undefined : unusable(directory);
   if (directory !== undefined && problem === undefined) {
     for (const name of [`${role}.log`, ...Object.values(OWN_FILES)]) {
@@ -143,15 +144,6 @@ function levelOf(text: string | undefined): LogLevel | undefined {
     throw new UsageError(`--log-level takes debug, info, warning or error, not ${text}.`);
   }
   return level;
-}
-
-const LEVELS: readonly LogLevel[] = ["trace", "debug", "info", "warning", "error", "fatal"];
-
-function atLeast(level: LogLevel, sink: Sink): Sink {
-  const lowest = LEVELS.indexOf(level);
-  return (record) => {
-    if (LEVELS.indexOf(record.level) >= lowest) sink(record);
-  };
 }
 
 function textFormat(): TextFormatter {

@@ -15,7 +15,7 @@ import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { MessageFilter } from "../../store/types.ts";
 import type { Outcome } from "../durability.ts";
-import type { HeldPop, HoldOutcome } from "../pop/hold.ts";
+import { type HeldPop, type HoldOutcome, holdTimes } from "../pop/hold.ts";
 import { Popped, type PopWish } from "../pop/reader.ts";
 import { popRetryTopicV1, popRetryTopicV2 } from "../pop/retry_topic.ts";
 import { asRemotingError } from "../put_outcome.ts";
@@ -61,10 +61,6 @@ export interface PopSettings {
 const MAX_COUNT = 32;
 /** A request may come so much later than its time ends; then nobody waits for the answer. */
 const LATE_MS = 500;
-/** The answer is under way so long before the client's time ends. */
-const EARLY_MS = 50;
-/** No request waits longer, whatever a client asks for. */
-const MAX_HOLD_MS = 300_000;
 const ALL_QUEUES = -1;
 
 /** What an error says of what was popped; clients look for these numbers in every answer. */
@@ -103,10 +99,9 @@ class Pop implements HeldPop {
     this.#options = options;
     this.#header = header;
     this.#turn = turn;
-    const nowMs = options.clock.nowMs();
-    this.#bornMs = header.bornTime === 0 ? nowMs : Math.min(header.bornTime, nowMs);
-    const waitMs = this.#bornMs + Math.min(header.pollTime, MAX_HOLD_MS) - EARLY_MS - nowMs;
-    this.deadlineMs = options.clock.monotonicMs() + waitMs;
+    const { bornMs, deadlineMs } = holdTimes(options.clock, header);
+    this.#bornMs = bornMs;
+    this.deadlineMs = deadlineMs;
   }
 
   get topic() {

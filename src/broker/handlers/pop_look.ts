@@ -22,7 +22,7 @@ import { errorResponse } from "../../remoting/dispatch.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
 import type { GetLimits, GetResult } from "../../store/types.ts";
 import { NO_OFFSET } from "../consumer_offsets.ts";
-import type { HeldPop, HoldOutcome } from "../pop/hold.ts";
+import { type HeldPop, type HoldOutcome, holdTimes } from "../pop/hold.ts";
 import { popRetryTopicV1, popRetryTopicV2 } from "../pop/retry_topic.ts";
 import { type PopTargetOptions, requirePopTarget, requireReadableBroker } from "./pop_target.ts";
 
@@ -53,9 +53,6 @@ export interface PopLookOptions extends PopTargetOptions {
   };
 }
 
-/** The answer is under way so long before the client's time ends. */
-const EARLY_MS = 50;
-const MAX_HOLD_MS = 300_000;
 const MAX_PEEKED = 32;
 
 export function popLookHandlers(options: PopLookOptions): [number, Handler][] {
@@ -81,10 +78,7 @@ class Notification implements HeldPop {
     this.request = request;
     this.#options = options;
     this.#header = header;
-    const nowMs = options.clock.nowMs();
-    const bornMs = header.bornTime === 0 ? nowMs : Math.min(header.bornTime, nowMs);
-    const waitMs = bornMs + Math.min(header.pollTime, MAX_HOLD_MS) - EARLY_MS - nowMs;
-    this.deadlineMs = options.clock.monotonicMs() + waitMs;
+    this.deadlineMs = holdTimes(options.clock, header).deadlineMs;
   }
 
   get topic() {

@@ -23,6 +23,25 @@ export interface HeldPop {
   wake(): void;
 }
 
+/** The answer is under way so long before the client's time ends. */
+const EARLY_MS = 50;
+/** No request waits longer, whatever a client asks for. */
+const MAX_HOLD_MS = 300_000;
+
+/**
+ * When a request was born by its client's clock, as far as that can be, and until when it may be held.
+ * @param pollTime for how long the client waits, in ms @returns `deadlineMs` by the monotonic clock
+ */
+export function holdTimes(
+  clock: Clock,
+  { bornTime, pollTime }: { bornTime: number; pollTime: number },
+): { bornMs: number; deadlineMs: number } {
+  const nowMs = clock.nowMs();
+  const bornMs = bornTime === 0 ? nowMs : Math.min(bornTime, nowMs);
+  const waitMs = bornMs + Math.min(pollTime, MAX_HOLD_MS) - EARLY_MS - nowMs;
+  return { bornMs, deadlineMs: clock.monotonicMs() + waitMs };
+}
+
 export interface PopHoldSettings {
   /** Requests that may wait in all. */
   readonly maxHeldPops: number;

@@ -4,6 +4,7 @@ import type { MessageQueue } from "../../protocol/bodies/message_queue.ts";
 import type { GroupPosition } from "../../protocol/bodies/consume_stats.ts";
 import { counted } from "../store_text.ts";
 import { type Cluster, inParallel } from "./cluster.ts";
+import type { Table } from "./columns.ts";
 import { adminCommand, brokerOptions, type Context, FAILURES } from "./command.ts";
 import {
   addLag,
@@ -155,26 +156,7 @@ async function oneGroupOnly({ cluster, given, operands, out }: Context<typeof op
   }
   if (positions.length === 0) return await out.line(`${group} has not consumed anything yet.`);
   if (given.queues) {
-    await out.table({
-      columns: [
-        { head: "TOPIC", isFlexible: true },
-        { head: "BROKER", isFlexible: true },
-        { head: "QUEUE", isNumber: true },
-        { head: "POSITION", isNumber: true },
-        { head: "END", isNumber: true },
-        { head: "LAG", isNumber: true },
-        { head: "LAST", isNumber: true, isOptional: true },
-      ],
-      rows: positions.map(([queue, position]) => [
-        queue.topic,
-        queue.brokerName,
-        queue.queueId,
-        position.consumerOffset,
-        position.brokerOffset,
-        lagOf(position).lag,
-        formatAge(position.lastTimestamp, nowMs),
-      ]),
-    });
+    await out.table(queueTable(positions, nowMs));
   } else {
     await out.table({
       columns: [
@@ -203,5 +185,29 @@ export function queueJson([queue, position]: QueuePosition) {
     lag,
     inFlight,
     lastConsumedMs,
+  };
+}
+
+/** Where a group stands in each queue, for a terminal. */
+export function queueTable(positions: readonly QueuePosition[], nowMs: number): Table {
+  return {
+    columns: [
+      { head: "TOPIC", isFlexible: true },
+      { head: "BROKER", isFlexible: true },
+      { head: "QUEUE", isNumber: true },
+      { head: "POSITION", isNumber: true },
+      { head: "END", isNumber: true },
+      { head: "LAG", isNumber: true },
+      { head: "LAST", isNumber: true, isOptional: true },
+    ],
+    rows: positions.map(([queue, position]) => [
+      queue.topic,
+      queue.brokerName,
+      queue.queueId,
+      position.consumerOffset,
+      position.brokerOffset,
+      lagOf(position).lag,
+      formatAge(position.lastTimestamp, nowMs),
+    ]),
   };
 }

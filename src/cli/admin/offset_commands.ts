@@ -3,10 +3,10 @@ import { cloneOffsets, consumeStats } from "../../client/admin/offsets.ts";
 import { requireMasters } from "./cluster.ts";
 import { adminCommand, brokerOptions, FAILURES, yesOption } from "./command.ts";
 import { confirm } from "./confirm.ts";
-import { lagOf, oneGroup } from "./group_facts.ts";
-import { queueJson } from "./group_lag.ts";
+import { oneGroup } from "./group_facts.ts";
+import { queueJson, queueTable } from "./group_lag.ts";
 import { offsetResetCommand } from "./offset_reset.ts";
-import { byName, formatAge, listed } from "./text.ts";
+import { byName, listed } from "./text.ts";
 
 const show = adminCommand({
   name: "show",
@@ -35,27 +35,7 @@ const show = adminCommand({
       const where = operands[1] === undefined ? "anything" : `anything of ${operands[1]}`;
       return await out.line(`${group} has not consumed ${where} yet.`);
     }
-    const nowMs = Date.now();
-    await out.table({
-      columns: [
-        { head: "TOPIC", isFlexible: true },
-        { head: "BROKER", isFlexible: true },
-        { head: "QUEUE", isNumber: true },
-        { head: "POSITION", isNumber: true },
-        { head: "END", isNumber: true },
-        { head: "LAG", isNumber: true },
-        { head: "LAST", isNumber: true, isOptional: true },
-      ],
-      rows: positions.map(([queue, position]) => [
-        queue.topic,
-        queue.brokerName,
-        queue.queueId,
-        position.consumerOffset,
-        position.brokerOffset,
-        lagOf(position).lag,
-        formatAge(position.lastTimestamp, nowMs),
-      ]),
-    });
+    await out.table(queueTable(positions, Date.now()));
   },
 });
 
