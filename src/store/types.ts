@@ -91,6 +91,20 @@ export interface PropertyFilter {
   matchesBytes(bytes: Uint8Array, from: number, end: number): boolean;
 }
 
+/** The part of the store that those use who read queues. */
+export interface ReadableQueues {
+  /** Messages from `offset` on; at once where their bytes are near the log's end, else by promise. */
+  getMessages(
+    topic: string,
+    queueId: number,
+    offset: number,
+    limits: GetLimits,
+  ): GetResult | Promise<GetResult>;
+  minOffset(topic: string, queueId: number): number;
+  /** One past the last message that consumers may see. */
+  maxOffset(topic: string, queueId: number): number;
+}
+
 /** Why the store takes nothing now. */
 export type RefusalReason = "SHUT_DOWN" | "IS_COPY" | "DISK_FULL" | "WRITE_FAILED" | "SYNC_FAILED";
 

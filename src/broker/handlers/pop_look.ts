@@ -20,23 +20,14 @@ import { ResponseCode } from "../../protocol/response_code.ts";
 import type { Response } from "../../remoting/command.ts";
 import { errorResponse } from "../../remoting/dispatch.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
-import type { GetLimits, GetResult } from "../../store/types.ts";
+import type { GetResult, ReadableQueues } from "../../store/types.ts";
 import { NO_OFFSET } from "../consumer_offsets.ts";
 import { type HeldPop, type HoldOutcome, holdTimes } from "../pop/hold.ts";
 import { popRetryTopicV1, popRetryTopicV2 } from "../pop/retry_topic.ts";
 import { type PopTargetOptions, requirePopTarget, requireReadableBroker } from "./pop_target.ts";
 
 export interface PopLookOptions extends PopTargetOptions {
-  store: {
-    getMessages(
-      topic: string,
-      queueId: number,
-      offset: number,
-      limits: GetLimits,
-    ): GetResult | Promise<GetResult>;
-    minOffset(topic: string, queueId: number): number;
-    maxOffset(topic: string, queueId: number): number;
-  };
+  store: ReadableQueues;
   positions: { next(topic: string, group: string, queueId: number): number };
   order: {
     isBlocked(topic: string, group: string, queueId: number, attemptId: string | undefined): boolean;

@@ -11,7 +11,7 @@ import type { Response } from "../../remoting/command.ts";
 import { errorResponse } from "../../remoting/dispatch.ts";
 import { RemotingError } from "../../remoting/remoting_error.ts";
 import { type Handler, LATER, type Request } from "../../remoting/request.ts";
-import type { GetLimits, GetResult, GetStatus, MessageFilter } from "../../store/types.ts";
+import type { GetLimits, GetResult, GetStatus, MessageFilter, ReadableQueues } from "../../store/types.ts";
 import type { HeldPull } from "../hold.ts";
 import type { ReadRules } from "../read_rules.ts";
 import { requireServedExpression, type Subscription } from "../subscription.ts";
@@ -30,16 +30,7 @@ export interface PullingGroup {
 }
 
 export interface PullOptions {
-  store: {
-    getMessages(
-      topic: string,
-      queueId: number,
-      offset: number,
-      limits: GetLimits,
-    ): GetResult | Promise<GetResult>;
-    minOffset(topic: string, queueId: number): number;
-    maxOffset(topic: string, queueId: number): number;
-  };
+  store: ReadableQueues;
   topics: { get(topic: string): TopicConfig | undefined };
   groups: {
     find(group: string): GroupConfig | undefined;

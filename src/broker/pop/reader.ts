@@ -9,7 +9,7 @@ import { type CheckPoint, MAX_CHECK_POINT_MESSAGES } from "../../protocol/bodies
 import { PopInitMode } from "../../protocol/headers/pop.ts";
 import { messageOffsetsItem, startOffsetItem } from "../../protocol/pop_receipt.ts";
 import { asBuffer, readLong } from "../../protocol/record.ts";
-import type { Appended, GetLimits, GetResult, MessageFilter } from "../../store/types.ts";
+import type { Appended, GetLimits, GetResult, MessageFilter, ReadableQueues } from "../../store/types.ts";
 import { NO_OFFSET } from "../consumer_offsets.ts";
 import { isRetryTopic } from "../topic_name.ts";
 import { retryFlagOf } from "./retry_topic.ts";
@@ -18,15 +18,7 @@ import { underTopic } from "./retry_view.ts";
 const logger = getLogger(["rmq", "pop"]);
 
 export interface PopReaderOptions {
-  store: {
-    getMessages(
-      topic: string,
-      queueId: number,
-      offset: number,
-      limits: GetLimits,
-    ): GetResult | Promise<GetResult>;
-    minOffset(topic: string, queueId: number): number;
-    maxOffset(topic: string, queueId: number): number;
+  store: ReadableQueues & {
     isHot(topic: string, queueId: number, queueOffset: number): boolean;
   };
   offsets: {

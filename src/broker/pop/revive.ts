@@ -25,10 +25,9 @@ import { parseProperties, Property } from "../../protocol/properties.ts";
 import { decodeRecord, type MessageRecord } from "../../protocol/record.ts";
 import {
   type Appended,
-  type GetLimits,
-  type GetResult,
   type MessageDraft,
   MessageIllegalError,
+  type ReadableQueues,
   type StoredHost,
   StoreRefusedError,
 } from "../../store/types.ts";
@@ -54,18 +53,10 @@ const REPUT_DELAYS_S = [10, 20, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 
 const RETRY_QUEUE_PERM = 6;
 
 export interface ReviveOptions {
-  store: {
+  store: ReadableQueues & {
     readonly flushedOffset: number;
     onWatermark(listener: () => void): void;
     onLoss(listener: () => void): void;
-    getMessages(
-      topic: string,
-      queueId: number,
-      offset: number,
-      limits: GetLimits,
-    ): GetResult | Promise<GetResult>;
-    minOffset(topic: string, queueId: number): number;
-    maxOffset(topic: string, queueId: number): number;
     queueIdsOf(topic: string): number[];
     append(draft: MessageDraft): Appended;
   };

@@ -16,9 +16,9 @@ import type { Clock, Timer } from "../../base/clock.ts";
 import { decodeRecord, type MessageRecord } from "../../protocol/record.ts";
 import {
   type Appended,
-  type GetLimits,
   type GetResult,
   type MessageDraft,
+  type ReadableQueues,
   type StoredHost,
   StoreRefusedError,
 } from "../../store/types.ts";
@@ -30,20 +30,12 @@ import { SettledHalves } from "./settled_halves.ts";
 
 const logger = getLogger(["rmq", "broker"]);
 
-export interface TransactionStore {
+export interface TransactionStore extends ReadableQueues {
   /** End of the log as appended. */
   readonly maxPhysicalOffset: number;
   readonly writtenOffset: number;
   readonly flushedOffset: number;
   flush(): Promise<void>;
-  minOffset(topic: string, queueId: number): number;
-  maxOffset(topic: string, queueId: number): number;
-  getMessages(
-    topic: string,
-    queueId: number,
-    offset: number,
-    limits: GetLimits,
-  ): GetResult | Promise<GetResult>;
   append(draft: MessageDraft): Appended;
 }
 
