@@ -4,35 +4,10 @@ import { describe, test } from "node:test";
 import { Durability, type Outcome } from "../../src/broker/durability.ts";
 import { StoreRefusedError } from "../../src/store/types.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-
-/** The watermarks of a log, moved by hand. */
-class Log {
-  writtenOffset = 0;
-  flushedOffset = 0;
-  #onMove: (() => void)[] = [];
-  #onLoss: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
-
-  onWatermark(listener: () => void): void {
-    this.#onMove.push(listener);
-  }
-
-  onLoss(listener: (fromOffset: number, error: StoreRefusedError) => void): void {
-    this.#onLoss.push(listener);
-  }
-
-  move(marks: { written?: number; flushed?: number }): void {
-    this.writtenOffset = marks.written ?? this.writtenOffset;
-    this.flushedOffset = marks.flushed ?? this.flushedOffset;
-    for (const listener of this.#onMove) listener();
-  }
-
-  lose(fromOffset: number, error: StoreRefusedError): void {
-    for (const listener of this.#onLoss) listener(fromOffset, error);
-  }
-}
+import { ManualWatermarks } from "../harness/manual_watermarks.ts";
 
 function setUp(flushMode: "SYNC" | "ASYNC") {
-  const store = new Log();
+  const store = new ManualWatermarks();
   const clock = new ManualClock();
   const durability = new Durability({ store, clock, flushMode, syncFlushTimeoutMs: 5000 });
   const settled: [number, Outcome][] = [];

@@ -8,31 +8,7 @@ import { sendAnswer, statusName } from "../../src/broker/put_outcome.ts";
 import { RemotingError } from "../../src/remoting/remoting_error.ts";
 import { StoreRefusedError } from "../../src/store/types.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-
-class Log {
-  writtenOffset = 0;
-  flushedOffset = 0;
-  #onMove: (() => void)[] = [];
-  #onLoss: ((fromOffset: number, error: StoreRefusedError) => void)[] = [];
-
-  onWatermark(listener: () => void): void {
-    this.#onMove.push(listener);
-  }
-
-  onLoss(listener: (fromOffset: number, error: StoreRefusedError) => void): void {
-    this.#onLoss.push(listener);
-  }
-
-  move(marks: { written?: number; flushed?: number }): void {
-    this.writtenOffset = marks.written ?? this.writtenOffset;
-    this.flushedOffset = marks.flushed ?? this.flushedOffset;
-    for (const listener of this.#onMove) listener();
-  }
-
-  lose(fromOffset: number, error: StoreRefusedError): void {
-    for (const listener of this.#onLoss) listener(fromOffset, error);
-  }
-}
+import { ManualWatermarks } from "../harness/manual_watermarks.ts";
 
 /** Slaves, of which tests say what they have. */
 class Slaves {
@@ -69,7 +45,7 @@ const SETTINGS: ReplicaSettings = {
 
 function setUp(given: Partial<ReplicaSettings> & { flushMode?: "SYNC" | "ASYNC" } = {}) {
   const { flushMode = "ASYNC", ...settings } = given;
-  const store = new Log();
+  const store = new ManualWatermarks();
   const slaves = new Slaves();
   const clock = new ManualClock();
   const policy = replicaPolicy({ ...SETTINGS, ...settings });
