@@ -24,8 +24,8 @@ import {
   memoryBrokerConfig,
   memoryReader,
   STORE,
-  turns,
 } from "../harness/memory_broker.ts";
+import { turns } from "../harness/until.ts";
 import { bodyBytes, type IncomingRequest } from "../harness/memory_connection.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";

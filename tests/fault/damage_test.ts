@@ -21,11 +21,12 @@ import { verifyStore } from "../../src/store/inspect/verify.ts";
 import { bodyOf, recordsIn, sendRequest } from "../harness/broker_parts.ts";
 import { logged } from "../harness/logged.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { MemoryBroker, memoryBrokerConfig, memoryReader, STORE, turns } from "../harness/memory_broker.ts";
+import { MemoryBroker, memoryBrokerConfig, memoryReader, STORE } from "../harness/memory_broker.ts";
 import { bodyBytes, type IncomingRequest } from "../harness/memory_connection.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";
 import { eachSeed } from "./campaign.ts";
+import { turns } from "../harness/until.ts";
 
 const FILE_BYTES = 8192;
 const LOG = `${STORE}/commitlog`;

@@ -15,10 +15,11 @@ import { ResponseCode } from "../../src/protocol/response_code.ts";
 import type { Response } from "../../src/remoting/command.ts";
 import { bodyOf, recordsIn, sendRequest } from "../harness/broker_parts.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { MemoryBroker, memoryBrokerConfig, STORE, turns } from "../harness/memory_broker.ts";
+import { MemoryBroker, memoryBrokerConfig, STORE } from "../harness/memory_broker.ts";
 import type { IncomingRequest } from "../harness/memory_connection.ts";
 import { type Fault, MemoryFiles, type Operation } from "../harness/memory_files.ts";
 import { report } from "./campaign.ts";
+import { turns } from "../harness/until.ts";
 
 const STRIDE = Number(process.env.STRIDE ?? 12);
 const HOUR_MS = 3_600_000;

@@ -7,8 +7,9 @@ import { ResponseCode } from "../../src/protocol/response_code.ts";
 import type { Response } from "../../src/remoting/command.ts";
 import { recordsIn, sendRequest } from "../harness/broker_parts.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
-import { MemoryBroker, memoryBrokerConfig, STORE, turns } from "../harness/memory_broker.ts";
+import { MemoryBroker, memoryBrokerConfig, STORE } from "../harness/memory_broker.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
+import { turns } from "../harness/until.ts";
 
 const HOUR_MS = 3_600_000;
 const FILE_BYTES = 16 * 1024;

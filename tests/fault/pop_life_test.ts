@@ -7,13 +7,13 @@
  * `SEEDS=2000` tries so many lives; `SEED=7` repeats one, and tells its story.
  */
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { test } from "node:test";
 import { bodiesOf, messagesOf, PopParts, type PoppedMessage, type Popping } from "../broker/pop/parts.ts";
 import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";
 import { eachSeed } from "./campaign.ts";
+import { turns } from "../harness/until.ts";
 
 const TOPIC = "T";
 const ORDERED = "Ordered";
@@ -242,10 +242,6 @@ class PopLife {
   #tell(what: string): void {
     this.story.push(`${this.#clock.nowMs()} ${what}`);
   }
-}
-
-async function turns(count: number): Promise<void> {
-  for (; count > 0; count--) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 async function liveAndDie(life: PopLife, random: SeededRandom): Promise<void> {

@@ -6,7 +6,6 @@
  * `SEEDS=2000` tries so many lives; `SEED=7` repeats one.
  */
 import assert from "node:assert/strict";
-import { setImmediate } from "node:timers";
 import { test } from "node:test";
 import { parseProperties } from "../../src/protocol/properties.ts";
 import { RequestCode } from "../../src/protocol/request_code.ts";
@@ -16,6 +15,7 @@ import { ManualClock } from "../harness/manual_clock.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";
 import { eachSeed } from "./campaign.ts";
+import { turns } from "../harness/until.ts";
 
 const TOPIC = "Later";
 const TIMER_LOG = "/store/timerlog";
@@ -234,10 +234,6 @@ class TimerLife {
   #tell(what: string): void {
     this.story.push(`${this.#clock.nowMs()} ${what}`);
   }
-}
-
-async function turns(count: number): Promise<void> {
-  for (; count > 0; count--) await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 async function liveAndDie(life: TimerLife, random: SeededRandom): Promise<void> {

@@ -8,7 +8,6 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { decodeRecord } from "../../src/protocol/record.ts";
 import { RequestCode } from "../../src/protocol/request_code.ts";
 import type { Response } from "../../src/remoting/command.ts";
@@ -18,6 +17,7 @@ import { bodyBytes, MemoryConnection } from "../harness/memory_connection.ts";
 import { MemoryFiles } from "../harness/memory_files.ts";
 import type { SeededRandom } from "../harness/seeded_random.ts";
 import { type Counts, eachSeed, type SeededRun } from "./campaign.ts";
+import { turns } from "../harness/until.ts";
 
 const FILE = "tests/fault/transaction_life_test.ts";
 const COMMIT = 8;
@@ -200,10 +200,6 @@ class TransactionLife implements SeededRun {
       "nothing is left open",
     );
   }
-}
-
-async function turns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await setImmediate();
 }
 
 for (

@@ -134,10 +134,6 @@ export function turnEnds(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-export async function turns(count: number): Promise<void> {
-  for (; count > 0; count--) await turnEnds();
-}
-
 /** A store on this disk, for those who only look at it. */
 export function memoryReader(files: MemoryFiles): StoreReader {
   return {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { setTimeout } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 /** Waits until `condition` holds. @throws Error when it does not within `timeoutMs` */
 export async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
@@ -28,4 +28,9 @@ export async function eventually(condition: () => Promise<boolean>, timeoutMs = 
     if (performance.now() > endMs) throw new Error(`still not so after ${timeoutMs} ms: ${condition}`);
     await setTimeout(20);
   }
+}
+
+/** Lets the event loop go round so many times. */
+export async function turns(count: number): Promise<void> {
+  for (; count > 0; count--) await setImmediate();
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { setImmediate } from "node:timers/promises";
 import { parseProperties } from "../../../src/protocol/properties.ts";
 import { RequestCode } from "../../../src/protocol/request_code.ts";
 import type { Response } from "../../../src/remoting/command.ts";
 import { RemotingIoError } from "../../../src/remoting/remoting_error.ts";
 import { bodyOf, BrokerParts, propertiesOf } from "../../harness/broker_parts.ts";
 import { MemoryConnection } from "../../harness/memory_connection.ts";
+import { turns } from "../../harness/until.ts";
 
 const TOPIC = "DefaultCluster_REPLY_TOPIC";
 
@@ -36,13 +36,9 @@ function reply(given: Record<string, string> = {}, sending = {}): Promise<Respon
   });
 }
 
-async function turns(): Promise<void> {
-  for (let i = 0; i < 6; i++) await setImmediate();
-}
-
 test("a reply is pushed to the client that asked, and kept", async () => {
   const answered = reply({}, { header: { queueId: "0", flag: "7", bornTimestamp: "55" } });
-  await turns();
+  await turns(6);
   const [{ request, timeoutMs, answer }] = requester.calls;
   assert.equal(request.code, RequestCode.PUSH_REPLY_MESSAGE_TO_CLIENT);
   assert.equal(timeoutMs, 10_000);
@@ -86,7 +82,7 @@ test("a reply is pushed to the client that asked, and kept", async () => {
 
 test("the older form of the request is understood", async () => {
   const answered = reply({}, { code: RequestCode.SEND_REPLY_MESSAGE });
-  await turns();
+  await turns(6);
   requester.calls[0].answer({ code: 0 });
   assert.equal((await answered).code, 0);
 });
@@ -94,7 +90,7 @@ test("the older form of the request is understood", async () => {
 test("replies are not kept where the operator does not want it", async () => {
   broker.settings = { ...broker.settings, storeReplies: false };
   const answered = reply();
-  await turns();
+  await turns(6);
   requester.calls[0].answer({ code: 0 });
   const { code, fields } = await answered;
   assert.equal(code, 0);
@@ -112,11 +108,11 @@ test("a reply to a client that has gone is kept, and its sender is told", async 
 
 test("a reply that the client does not take is an error", async () => {
   const refused = reply();
-  await turns();
+  await turns(6);
   requester.calls[0].answer({ code: 1, remark: "no such request" });
   assert.equal((await refused).code, 1);
   const lost = reply();
-  await turns();
+  await turns(6);
   requester.calls[0].fail(new RemotingIoError("the connection was closed"));
   const answer = await lost;
   assert.equal(answer.code, 1);
@@ -135,7 +131,7 @@ test("a reply must say whom it is for", async () => {
 
 test("an empty reply is pushed as such", async () => {
   const answered = reply({}, { body: "" });
-  await turns();
+  await turns(6);
   assert.equal((requester.calls[0].request.body as Uint8Array).length, 0);
   requester.calls[0].answer({ code: 0 });
   assert.equal((await answered).code, 0);
@@ -155,7 +151,7 @@ test("a reply that the store stumbles over is an error, and only that", async ()
     throw new RangeError("unforeseen");
   };
   const answered = reply();
-  await turns();
+  await turns(6);
   requester.calls[0].answer({ code: 0 });
   const { code, remark } = await answered;
   assert.equal(code, 1);
@@ -165,7 +161,7 @@ test("a reply that the store stumbles over is an error, and only that", async ()
 test("a reply that the disk does not take is pushed all the same", async () => {
   broker.files.fail({ operation: "write", code: "ENOSPC", path: /commitlog/, times: 1 });
   const answered = reply();
-  await turns();
+  await turns(6);
   requester.calls[0].answer({ code: 0 });
   const { code, fields } = await answered;
   assert.deepEqual([code, fields!.msgId], [0, "0"]);

@@ -12,6 +12,7 @@ import { ManualClock } from "../../harness/manual_clock.ts";
 import { bodyBytes } from "../../harness/memory_connection.ts";
 import type { MemoryFiles } from "../../harness/memory_files.ts";
 import { SeededRandom } from "../../harness/seeded_random.ts";
+import { turns } from "../../harness/until.ts";
 
 const TIMER = "rmq_sys_wheel_timer";
 /** A whole second. */
@@ -47,10 +48,6 @@ async function pass(ms: number): Promise<void> {
     broker.clock.advance(Math.min(100, left));
     for (let turn = 0; turn < 12; turn++) await setImmediate();
   }
-}
-
-async function turns(count = 30): Promise<void> {
-  for (; count > 0; count--) await setImmediate();
 }
 
 /** Ends the process without a word; what comes back is what the next one finds. */
@@ -97,7 +94,7 @@ describe("a timed message", () => {
       { queueId: "1", flag: "3", sysFlag: "1", bornTimestamp: "5" },
     );
     assert.equal(sent.fields?.queueId, "1");
-    await turns();
+    await turns(30);
     const waiting = await broker.last(TIMER);
     assert.equal(propertiesOf(waiting).TIMER_OUT_MS, String(START_MS + 1000));
     assert.equal(propertiesOf(waiting).REAL_TOPIC, "T");
@@ -302,7 +299,7 @@ describe("after a restart", () => {
     const { files } = broker;
     await broker.close();
     await start({ files, clock: new ManualClock(START_MS + 6000) });
-    await turns();
+    await turns(30);
     assert.deepEqual(await broker.bodies("T"), ["first", "second", "third"]);
     await pass(3000);
     assert.deepEqual(await broker.bodies("T"), ["first", "second", "third", "late"]);
@@ -339,7 +336,7 @@ describe("after a restart", () => {
     await pass(200);
     assert.equal(broker.files.stat("/store/timerwheel"), undefined);
     await restartAfter((files) => files.kill());
-    await turns();
+    await turns(30);
     assert.equal(broker.timers.status().pendingCount, 2);
     await pass(6000);
     assert.deepEqual(await broker.bodies("T"), ["a", "b"]);
